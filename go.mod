@@ -1,0 +1,3 @@
+module hivemend
+
+go 1.26
