@@ -40,3 +40,20 @@ func (f FileTime) String() string {
 	}
 	return f.Time().Format("2006-01-02T15:04:05.9999999Z")
 }
+
+// MarshalText gives f in JSON the form that String has.
+func (f FileTime) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText; an empty text is no time.
+func (f *FileTime) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*f = 0
+		return nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, string(text))
+	if err != nil {
+		return err
+	}
+	*f = FromTime(t)
+	return nil
+}
