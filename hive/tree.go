@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 
 	"hivemend/hive/cursor"
 )
 
 // FileTime is the time of the registry; see [cursor.FileTime].
 type FileTime = cursor.FileTime
+
+// FileTimeOf returns t as a FileTime, cut to 100 ns; moments before 1601 give 0.
+func FileTimeOf(t time.Time) FileTime { return cursor.FromTime(t) }
 
 // Ref stands for one key or one value inside one Store. Only that Store knows
 // what the number means.
