@@ -128,6 +128,7 @@ type Input struct {
 	Replay   *Replay // nil unless logs were looked at
 	Mounts   []Mount
 	Issues   []Issue  // structural defects, for hives; see package regf
+	Bounded  bool     // for hives: the check found nothing that could lead the second reader astray
 	Notes    []string // what else should be said about it, such as diagnostics of .reg text
 	FileName string   // for hives: the path that the base block remembers
 	// LastWrite is the base block's time for a hive, 0 for text.
