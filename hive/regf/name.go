@@ -1,0 +1,123 @@
+package regf
+
+import (
+	"hivemend/hive"
+	"hivemend/hive/cursor"
+)
+
+// A name is stored either compressed, one byte a character (U+0000 to U+00FF),
+// or as UTF-16LE. Comparing and hashing work on the stored bytes, so looking
+// for a name decodes none.
+
+// latinUpcase is hive.Upcase for the characters of compressed names.
+var latinUpcase = func() (table [256]uint16) {
+	for i := range table {
+		table[i] = hive.Upcase(uint16(i))
+	}
+	return table
+}()
+
+// storedName is a name as it lies in a record.
+type storedName struct {
+	bytes      []byte
+	compressed bool
+}
+
+func (k nk) name() storedName {
+	return storedName{k[nkSize : nkSize+int(k.nameLength())], k.compressed()}
+}
+func (v vk) name() storedName {
+	return storedName{v[vkSize : vkSize+int(v.nameLength())], v.compressed()}
+}
+
+// text decodes the name.
+func (n storedName) text() string {
+	if n.compressed {
+		return cursor.LatinString(n.bytes)
+	}
+	return cursor.String(n.bytes)
+}
+
+// units is the length of the name in UTF-16 units.
+func (n storedName) units() int {
+	if n.compressed {
+		return len(n.bytes)
+	}
+	return len(n.bytes) / 2
+}
+
+// upper returns unit i of the name in upper case.
+func (n storedName) upper(i int) uint16 {
+	if n.compressed {
+		return latinUpcase[n.bytes[i]]
+	}
+	return hive.Upcase(le.Uint16(n.bytes[2*i:]))
+}
+
+// hash is the number that an lh list keeps of a name.
+func (n storedName) hash() (h uint32) {
+	if n.compressed {
+		for _, c := range n.bytes {
+			h = h*37 + uint32(latinUpcase[c])
+		}
+		return h
+	}
+	for i := range n.units() {
+		h = h*37 + uint32(n.upper(i))
+	}
+	return h
+}
+
+// compare orders two names as lists of subkeys are ordered.
+func (n storedName) compare(m storedName) int {
+	a, b := n.units(), m.units()
+	for i := range min(a, b) {
+		if d := int(n.upper(i)) - int(m.upper(i)); d != 0 {
+			return d
+		}
+	}
+	return a - b
+}
+
+// wanted is a name that is looked for: in upper case, with its hash.
+type wanted struct {
+	upper []uint16
+	hash  uint32
+}
+
+func want(name string) wanted {
+	w := wanted{upper: cursor.UnitsFromString(name)}
+	for i, u := range w.upper {
+		u = hive.Upcase(u)
+		w.upper[i] = u
+		w.hash = w.hash*37 + uint32(u)
+	}
+	return w
+}
+
+// is reports whether a stored name is the wanted one, whatever the case.
+func (w wanted) is(n storedName) bool {
+	if n.units() != len(w.upper) {
+		return false
+	}
+	for i, u := range w.upper {
+		if n.upper(i) != u {
+			return false
+		}
+	}
+	return true
+}
+
+// hintFits reports whether the hint of an lf element, the first four
+// characters as they are written, leaves room for the wanted name.
+func (w wanted) hintFits(hint []byte) bool {
+	for i := 0; i < 4; i++ {
+		if i >= len(w.upper) {
+			return true
+		}
+		if latinUpcase[hint[i]] != w.upper[i] {
+			return false
+		}
+	}
+	return true
+}
