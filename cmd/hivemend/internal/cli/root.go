@@ -38,8 +38,19 @@ type app struct {
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now}
-	return a.run(ctx, os.Args[1:])
+	return Run(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+}
+
+// Streams are where a command reads from and writes to.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Run carries out one command line on those streams and returns the exit code.
+func Run(ctx context.Context, args []string, s Streams) int {
+	a := &app{in: s.In, out: s.Out, err: s.Err, now: time.Now}
+	return a.run(ctx, args)
 }
 
 // run carries out one command line and returns the exit code.

@@ -126,7 +126,7 @@ func CountRules(machines []analyze.Result) []RuleCount {
 func (p *printer) machine(m *analyze.Result, opt TextOptions) {
 	p.line("")
 	p.line("%s", Title(m))
-	p.line("  judged as of %s (%s)", m.AsOf, m.AsOfSource)
+	p.line("  judged as of %s", Moment(m))
 	for i := range m.Inputs {
 		p.line("  %s", InputLine(&m.Inputs[i]))
 	}
@@ -170,6 +170,17 @@ func Title(m *analyze.Result) string {
 		title += ", " + strings.Join(m.Roles, " and ")
 	}
 	return title
+}
+
+// Moment says in words as of when a machine was judged.
+func Moment(m *analyze.Result) string {
+	switch m.AsOfSource {
+	case "now":
+		return "now"
+	case "hive":
+		return m.AsOf.String() + ", its own last life"
+	}
+	return m.AsOf.String()
 }
 
 // WindowsLine names the Windows of a machine in words, "" where nothing is known.
@@ -328,4 +339,14 @@ func plural(n int, noun string, form ...string) string {
 		return fmt.Sprintf("%d %s", n, form[0])
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// sortedKeys returns the keys of m in order.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
 }
