@@ -57,13 +57,55 @@ func findPrime(label string, bits int) *big.Int {
 	start[0] |= 0xc0
 	start[len(start)-1] |= 1
 	p := new(big.Int).SetBytes(start)
-	two := big.NewInt(2)
-	// 0 rounds leave the Baillie-PSW test, to which no composite number is
-	// known that passes; it draws no random numbers.
-	for !p.ProbablyPrime(0) {
-		p.Add(p, two)
+	rests := restsOf(p)
+	step := big.NewInt(2)
+	for offset := uint64(0); ; offset, p = offset+2, p.Add(p, step) {
+		// 0 rounds leave the Baillie-PSW test, to which no composite number is
+		// known that passes; it draws no random numbers.
+		if !divides(rests, offset) && p.ProbablyPrime(0) {
+			return p
+		}
 	}
-	return p
+}
+
+// sievePrimes are the odd primes by which candidates are divided first: doing
+// so spares most of them the costly test.
+var sievePrimes = sync.OnceValue(func() []uint64 {
+	var primes []uint64
+next:
+	for n := uint64(3); n < 1<<13; n += 2 {
+		for _, p := range primes {
+			if p*p > n {
+				break
+			}
+			if n%p == 0 {
+				continue next
+			}
+		}
+		primes = append(primes, n)
+	}
+	return primes
+})
+
+// restsOf returns what is left of n when it is divided by each of sievePrimes.
+func restsOf(n *big.Int) []uint64 {
+	var divisor, rest big.Int
+	var rests []uint64
+	for _, p := range sievePrimes() {
+		rests = append(rests, rest.Mod(n, divisor.SetUint64(p)).Uint64())
+	}
+	return rests
+}
+
+// divides reports whether one of sievePrimes divides the number that is offset
+// above the one with these rests.
+func divides(rests []uint64, offset uint64) bool {
+	for i, p := range sievePrimes() {
+		if (rests[i]+offset)%p == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Size is the length of the modulus in bytes.

@@ -38,6 +38,7 @@ type Extension struct {
 // wrong before it calls Encode.
 type Certificate struct {
 	Serial              *big.Int
+	RawSerial           []byte // if not nil, what the serial number's INTEGER holds
 	SigAlg              string // object identifier, inside and outside
 	Hash                Hash
 	Issuer, Subject     []byte // as made by LicensingName or CommonName
@@ -62,9 +63,13 @@ func (c Certificate) Encode() []byte {
 
 // TBS returns the part of the certificate that is signed.
 func (c Certificate) TBS() []byte {
+	serial := integer(c.Serial)
+	if c.RawSerial != nil {
+		serial = tlv(0x02, c.RawSerial)
+	}
 	fields := [][]byte{
 		tlv(0xa0, smallInteger(2)), // version 3
-		integer(c.Serial),
+		serial,
 		algorithm(c.SigAlg),
 		c.Issuer,
 		sequence(moment(c.NotBefore), moment(c.NotAfter)),
