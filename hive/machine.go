@@ -133,6 +133,10 @@ type Input struct {
 	FileName string   // for hives: the path that the base block remembers
 	// LastWrite is the base block's time for a hive, 0 for text.
 	LastWrite FileTime
+	// LogSequence is the highest sequence number that stands in the hive's
+	// transaction logs, used or not; 0 where there are none. A hive that is
+	// written anew has to be numbered above it.
+	LogSequence uint32
 	// Data is the hive as it is judged (after replay), or the .reg file's
 	// bytes. It must not be changed.
 	Data []byte
