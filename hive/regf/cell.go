@@ -126,56 +126,43 @@ func (im *Image) shortCell(structure string, off cellOffset, want, found int) er
 	}
 }
 
-// key returns the key record at off. Its fixed part and its name lie inside
-// the payload. Whether the cell is in use does not matter here: in a damaged
-// hive a freed key that is still referred to is better read than lost.
+// key returns the key record at off, or says why there is none. Whether the
+// cell is in use does not matter here: in a damaged hive a freed key that is
+// still referred to is better read than lost. For the same reason a name that
+// is too long for the cell is cut; see nk.name.
 func (im *Image) key(off cellOffset) (nk, error) {
 	if k := im.keyQuick(off); k != nil {
 		return k, nil
 	}
-	payload, err := im.record("nk", off, "nk", nkSize)
-	if err != nil {
-		return nil, err
-	}
-	return nil, im.shortCell("nk", off, nkSize+int(nk(payload).nameLength()), len(payload))
+	_, err := im.record("nk", off, "nk", nkSize)
+	return nil, err
 }
 
-// keyQuick is key without the reason.
+// keyQuick is key without the reason: nil where there is no key.
 func (im *Image) keyQuick(off cellOffset) nk {
-	payload, _, f := im.raw(off)
-	if !f.readable() || len(payload) < nkSize || payload[0] != 'n' || payload[1] != 'k' {
+	payload, _, _ := im.raw(off)
+	if len(payload) < nkSize || payload[0] != 'n' || payload[1] != 'k' {
 		return nil
 	}
-	k := nk(payload)
-	if int(k.nameLength()) > len(k)-nkSize {
-		return nil
-	}
-	return k
+	return nk(payload)
 }
 
-// value returns the value record at off, its name inside the payload.
+// value returns the value record at off, or says why there is none. See key.
 func (im *Image) value(off cellOffset) (vk, error) {
 	if v := im.valueQuick(off); v != nil {
 		return v, nil
 	}
-	payload, err := im.record("vk", off, "vk", vkSize)
-	if err != nil {
-		return nil, err
-	}
-	return nil, im.shortCell("vk", off, vkSize+int(vk(payload).nameLength()), len(payload))
+	_, err := im.record("vk", off, "vk", vkSize)
+	return nil, err
 }
 
-// valueQuick is value without the reason.
+// valueQuick is value without the reason: nil where there is no value.
 func (im *Image) valueQuick(off cellOffset) vk {
-	payload, _, f := im.raw(off)
-	if !f.readable() || len(payload) < vkSize || payload[0] != 'v' || payload[1] != 'k' {
+	payload, _, _ := im.raw(off)
+	if len(payload) < vkSize || payload[0] != 'v' || payload[1] != 'k' {
 		return nil
 	}
-	v := vk(payload)
-	if int(v.nameLength()) > len(v)-vkSize {
-		return nil
-	}
-	return v
+	return vk(payload)
 }
 
 // security returns the security record at off, its descriptor inside the payload.

@@ -22,7 +22,9 @@ type corpusFile struct {
 	keys, values int
 }
 
-func (f corpusFile) name() string { return strings.TrimSuffix(strings.TrimPrefix(f.path, "hives/"), ".xz") }
+func (f corpusFile) name() string {
+	return strings.TrimSuffix(strings.TrimPrefix(f.path, "hives/"), ".xz")
+}
 
 func (f corpusFile) isLog() bool {
 	ext := filepath.Ext(strings.TrimSuffix(f.path, ".xz"))

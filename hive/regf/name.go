@@ -23,11 +23,14 @@ type storedName struct {
 	compressed bool
 }
 
+// name returns the name as far as the cell holds it.
 func (k nk) name() storedName {
-	return storedName{k[nkSize : nkSize+int(k.nameLength())], k.compressed()}
+	return storedName{k[nkSize : nkSize+min(int(k.nameLength()), len(k)-nkSize)], k.compressed()}
 }
+
+// name returns the name as far as the cell holds it.
 func (v vk) name() storedName {
-	return storedName{v[vkSize : vkSize+int(v.nameLength())], v.compressed()}
+	return storedName{v[vkSize : vkSize+min(int(v.nameLength()), len(v)-vkSize)], v.compressed()}
 }
 
 // text decodes the name.
@@ -55,21 +58,48 @@ func (n storedName) upper(i int) uint16 {
 }
 
 // hash is the number that an lh list keeps of a name.
-func (n storedName) hash() (h uint32) {
+func (n storedName) hash() uint32 {
+	h, _ := n.scan()
+	return h
+}
+
+// scan returns the hash of the name and whether there is a backslash in it.
+func (n storedName) scan() (h uint32, backslash bool) {
 	if n.compressed {
 		for _, c := range n.bytes {
 			h = h*37 + uint32(latinUpcase[c])
+			backslash = backslash || c == '\\'
 		}
-		return h
+		return h, backslash
 	}
 	for i := range n.units() {
-		h = h*37 + uint32(n.upper(i))
+		u := n.upper(i)
+		h = h*37 + uint32(u)
+		backslash = backslash || u == '\\'
 	}
-	return h
+	return h, backslash
+}
+
+// compressible reports whether all characters of the name are below U+0100.
+func (n storedName) compressible() bool {
+	for i := range n.units() {
+		if n.bytes[2*i+1] != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // compare orders two names as lists of subkeys are ordered.
 func (n storedName) compare(m storedName) int {
+	if n.compressed && m.compressed {
+		for i := range min(len(n.bytes), len(m.bytes)) {
+			if a, b := n.bytes[i], m.bytes[i]; a != b && latinUpcase[a] != latinUpcase[b] {
+				return int(latinUpcase[a]) - int(latinUpcase[b])
+			}
+		}
+		return len(n.bytes) - len(m.bytes)
+	}
 	a, b := n.units(), m.units()
 	for i := range min(a, b) {
 		if d := int(n.upper(i)) - int(m.upper(i)); d != 0 {

@@ -90,7 +90,7 @@ func (im tree) KeyOrigin(key hive.Ref) hive.Origin {
 	if k == nil {
 		return hive.Origin{}
 	}
-	return im.origin(cellOffset(key).file()+cellHeaderSize, nkSize+int(k.nameLength()))
+	return im.origin(cellOffset(key).file()+cellHeaderSize, nkSize+len(k.name().bytes))
 }
 
 // valueList returns the references in the key's list of values, and whether

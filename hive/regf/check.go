@@ -1,0 +1,278 @@
+package regf
+
+import (
+	"fmt"
+	"slices"
+
+	"hivemend/hive"
+)
+
+// MaxIssues is how many issues of one code a Report lists. The rest is counted.
+const MaxIssues = 1000
+
+// Report is what [Image.Check] found.
+type Report struct {
+	// Issues are in the order of the examination: the base block, the bins
+	// and cells, the tree, its strays, the security records.
+	Issues []hive.Issue
+	// More is how many issues were found beyond those listed.
+	More int
+
+	Keys   int // keys that can be reached, the root included
+	Values int
+	Depth  int // levels of keys below the root
+
+	Bins         int
+	CellsInUse   int
+	CellsFree    int
+	BytesFree    int64 // in free cells, their size fields included
+	Unreferenced int   // cells in use that nothing refers to
+
+	found   [4]int // issues by damage, unlisted ones included
+	bounded bool
+}
+
+// Count returns how many issues of that damage were found.
+func (r *Report) Count(d hive.Damage) int { return r.found[d] }
+
+// Sound reports whether Windows would load the hive and change nothing in it:
+// there is no issue of fatal damage or of loss. A dirty hive may be sound.
+func (r *Report) Sound() bool { return r.found[hive.DamageFatal]+r.found[hive.DamageLoss] == 0 }
+
+// Bounded reports whether even a reader that believes what it reads comes to
+// an end on this hive: lists of subkeys are at most two levels deep, no key and
+// no list is reached twice, and no count and no reference on the way leads out
+// of its cell or the bins.
+func (r *Report) Bounded() bool { return r.bounded }
+
+// Check examines the whole hive: in one pass over all cells and one walk over
+// everything that the root key leads to. It reports every defect, and what is
+// odd though harmless, with the codes of the hive check: BB base block, BN
+// bins, CL cells, NK keys, LS lists of subkeys, VL lists of values, VK values,
+// DB big data, SK security.
+//
+// What Check says of a dirty hive is said of the bytes as they lie; apply the
+// logs first to judge the hive.
+func (im *Image) Check() *Report {
+	c := newChecker(im)
+	c.run()
+	return &c.report
+}
+
+// findStrays examines the hive to learn who owns the keys that do not name the
+// key in whose list they stand.
+func (im *Image) findStrays() *map[cellOffset]cellOffset {
+	c := newChecker(im)
+	c.run()
+	im.strays.CompareAndSwap(nil, &c.strays)
+	return im.strays.Load()
+}
+
+// checker is one examination.
+type checker struct {
+	*Image
+	report Report
+	listed map[string]int // issues by code
+
+	inUse, free   bitmap // where cells begin, by kind
+	owned         bitmap // cells that something refers to
+	visited       bitmap // cells that were visited as keys
+	stack         []keyPlace
+	element       keyPlace                  // the entry of a list that is looked at
+	deferred      []keyPlace                // keys in a list of another than they name
+	strays        map[cellOffset]cellOffset // of those, the ones found nowhere else, and the key whose list they stand in
+	security      securityCheck
+	names         nameTable
+	staleVolatile int // keys with volatile subkeys on record
+	firstStale    cellOffset
+	freePairs     int
+	firstPair     cellOffset
+}
+
+// keyPlace is a key that is still to be visited.
+type keyPlace struct {
+	key   cellOffset
+	owner cellOffset
+	depth int32
+}
+
+func newChecker(im *Image) *checker {
+	c := &checker{Image: im, listed: map[string]int{}, strays: map[cellOffset]cellOffset{}}
+	c.report.bounded = true
+	for _, b := range []*bitmap{&c.inUse, &c.free, &c.owned, &c.visited} {
+		*b = newBitmap(len(im.bins))
+	}
+	return c
+}
+
+func (c *checker) run() {
+	c.checkBaseBlock()
+	c.checkBins()
+	c.checkRoot()
+	c.walk()
+	c.checkSecurity()
+	c.checkLeftOver()
+}
+
+// walk visits all keys below the root in stored order, then those that do not
+// name the key in whose list they stand and were found nowhere else.
+func (c *checker) walk() {
+	c.visited.set(c.root)
+	c.owned.set(c.root)
+	c.stack = append(c.stack, keyPlace{c.root, noCell, 0})
+	for {
+		for n := len(c.stack); n > 0; n = len(c.stack) {
+			place := c.stack[n-1]
+			c.stack = c.stack[:n-1]
+			c.visit(place)
+		}
+		if len(c.deferred) == 0 {
+			return
+		}
+		stray := c.deferred[0]
+		c.deferred = c.deferred[1:]
+		c.adopt(stray)
+	}
+}
+
+// adopt visits a stray as a subkey of the key in whose list it stands, unless
+// it was found where it belongs.
+func (c *checker) adopt(stray keyPlace) {
+	if !c.visited.add(stray.key) {
+		c.secondReference(stray)
+		return
+	}
+	c.strays[stray.key] = stray.owner
+	k := c.keyQuick(stray.key)
+	c.issue("NK05", hive.DamageLoss, stray.key+nkParentField, stray.key, "want parent %s, found %s", stray.owner, k.parent())
+	if stray.depth > hive.MaxDepth {
+		c.issue("NK13", hive.DamageFatal, stray.key, stray.owner, "want at most %d levels of keys, found one more", hive.MaxDepth)
+		return
+	}
+	c.claim(stray.key, stray.key)
+	c.stack = append(c.stack, stray)
+}
+
+// secondReference reports an entry for a key that was found elsewhere.
+func (c *checker) secondReference(place keyPlace) {
+	c.unbounded()
+	c.issue("NK12", hive.DamageFatal, place.key, place.owner, "want a key that is in one list, found the key at %s in a second place", place.key.file())
+}
+
+// claimed is what claim says of a cell.
+type claimed int
+
+const (
+	claimedFirst claimed = iota // nothing else refers to it
+	claimedTwice                // something else does
+)
+
+// claim notes that something refers to the cell at off, which raw could read.
+// What is wrong with that is reported under the key.
+func (c *checker) claim(off, key cellOffset) claimed {
+	if !c.inUse.has(off) {
+		want := "want the start of a cell"
+		if c.free.has(off) {
+			want = "want a cell in use"
+		}
+		c.issue("CL05", hive.DamageFatal, off, key, "%s, found %s", want, c.placeOf(off))
+	}
+	if !c.owned.add(off) {
+		c.unbounded()
+		c.issue("CL04", hive.DamageFatal, off, key, "want a cell that one thing refers to, found a second reference")
+		return claimedTwice
+	}
+	return claimedFirst
+}
+
+func (c *checker) placeOf(off cellOffset) string {
+	if c.free.has(off) {
+		return "a free cell"
+	}
+	return c.whatIsAt(off)
+}
+
+func (c *checker) whatIsAt(off cellOffset) string {
+	if _, _, f := c.raw(off); f != faultNone {
+		return f.String()
+	}
+	return "the middle of one"
+}
+
+// badReference reports a reference that leads to nothing that could be read.
+func (c *checker) badReference(code string, damage hive.Damage, off, from, key cellOffset, what string) {
+	_, _, f := c.raw(off)
+	c.unbounded()
+	c.issue(code, damage, from, key, "%s: want a cell, found %s (%s)", what, f, off)
+}
+
+func (c *checker) unbounded() { c.report.bounded = false }
+
+// issue reports a defect at an offset in the bins; key is the key that it
+// touches, or noCell.
+func (c *checker) issue(code string, damage hive.Damage, at, key cellOffset, format string, args ...any) {
+	c.issueAt(code, damage, at.file(), key, format, args...)
+}
+
+// issueAt is issue for an offset in the file.
+func (c *checker) issueAt(code string, damage hive.Damage, at fileOffset, key cellOffset, format string, args ...any) {
+	c.report.found[damage]++
+	if c.listed[code]++; c.listed[code] > MaxIssues {
+		c.report.More++
+		return
+	}
+	c.report.Issues = append(c.report.Issues, hive.Issue{
+		Code: code, Damage: damage, Offset: int64(at), Key: c.path(key),
+		Detail: fmt.Sprintf(format, args...), Effect: effects[code],
+	})
+}
+
+// path is the way from the root down to a key that was visited.
+func (c *checker) path(key cellOffset) hive.Path {
+	if key == noCell {
+		return nil
+	}
+	path := hive.Path{}
+	for ; key != c.root && len(path) <= hive.MaxDepth; key = c.ownerOf(key) {
+		k := c.keyQuick(key)
+		if k == nil {
+			return nil
+		}
+		path = append(path, k.name().text())
+	}
+	slices.Reverse(path)
+	return path
+}
+
+func (c *checker) ownerOf(key cellOffset) cellOffset {
+	if key == c.element.key {
+		return c.element.owner
+	}
+	if owner, stray := c.strays[key]; stray {
+		return owner
+	}
+	return c.keyQuick(key).parent()
+}
+
+// bitmap has one bit for each place where a cell could begin.
+type bitmap []uint64
+
+func newBitmap(bytes int) bitmap { return make(bitmap, bytes/(64*cellUnit)+1) }
+
+func (b bitmap) has(off cellOffset) bool {
+	word := off / (64 * cellUnit)
+	return off%cellUnit == 0 && int64(word) < int64(len(b)) && b[word]>>(off/cellUnit%64)&1 != 0
+}
+
+// set marks off, which lies inside.
+func (b bitmap) set(off cellOffset) { b[off/(64*cellUnit)] |= 1 << (off / cellUnit % 64) }
+
+// add marks off, which lies inside, and reports whether it was not marked yet.
+func (b bitmap) add(off cellOffset) bool {
+	word, bit := off/(64*cellUnit), uint64(1)<<(off/cellUnit%64)
+	if b[word]&bit != 0 {
+		return false
+	}
+	b[word] |= bit
+	return true
+}
