@@ -7,13 +7,14 @@ const maxLeaf = 1013
 
 // leafWalk is what is known while the lists of one key are gone through.
 type leafWalk struct {
-	place    keyPlace
-	key      nk
-	elements uint64 // in all leaves
-	previous nk     // the subkey before, for the order
-	maxName  int    // longest subkey name, in bytes of UTF-16
-	maxClass int
-	seen     offsetSet // lists of this key
+	place      keyPlace
+	key        nk
+	elements   uint64 // in all leaves
+	previous   nk     // the subkey before, for the order
+	maxName    int    // longest subkey name, in bytes of UTF-16
+	maxClass   int
+	seen       offsetSet // lists of this key
+	incomplete bool      // a list could not be read to its end
 }
 
 // checkSubkeys goes through the lists of subkeys of a key.
