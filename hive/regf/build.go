@@ -64,8 +64,7 @@ type builder struct {
 	// free and end bound what is left of the bin that new cells go into.
 	free, end int
 
-	store       hive.Store
-	seen        map[hive.Ref]bool // keys of store that were written
+	seen        map[hive.Ref]bool // keys that were written
 	descriptors map[string]int    // into shared
 	shared      []sharedSK
 }
@@ -86,9 +85,8 @@ func newBuilder(root hive.Key, opt BuildOptions) (*builder, error) {
 	if opt.Sequence == 0 {
 		opt.Sequence = 1
 	}
-	store, _ := root.Store()
 	return &builder{
-		opt: opt, out: make([]byte, baseBlockSize, baseBlockSize+16*binUnit), store: store,
+		opt: opt, out: make([]byte, baseBlockSize, baseBlockSize+16*binUnit),
 		seen: map[hive.Ref]bool{}, descriptors: map[string]int{},
 	}, nil
 }
@@ -193,13 +191,11 @@ func sortedSubkeys(k buildKey) ([]namedKey, error) {
 
 // addKey writes the nk of one key, with its class and security.
 func (b *builder) addKey(k hive.Key, name storedName, parent cellOffset, path hive.Path, parentSK int) (buildKey, error) {
-	store, ref := k.Store()
-	if store == b.store {
-		if b.seen[ref] {
-			return buildKey{}, buildError(path, "the same key stands in two places of the tree")
-		}
-		b.seen[ref] = true
+	_, ref := k.Store()
+	if b.seen[ref] {
+		return buildKey{}, buildError(path, "the same key stands in two places of the tree")
 	}
+	b.seen[ref] = true
 	isRoot := parent == noCell
 	cell, err := storeNK(b, name, buildFlags(k.Flags(), isRoot), parent)
 	if err != nil {
