@@ -1,7 +1,9 @@
 package regtext
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
@@ -117,18 +119,49 @@ func (cp *codePage) appendBytes(dst, text []byte) (out []byte, ok bool) {
 
 // appendWide appends WTF-8 text to dst as UTF-16LE.
 func appendWide(dst, text []byte) []byte {
+	dst = slices.Grow(dst, 2*len(text))
 	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf {
-			dst = append(dst, c, 0)
-			i++
-			continue
-		}
-		end := i + 1
+		n := asciiRun(text[i:])
+		dst = appendWideASCII(dst, text[i:i+n])
+		i += n
+		end := i
 		for end < len(text) && text[end] >= utf8.RuneSelf {
 			end++
 		}
-		dst = append(dst, cursor.Bytes(cursor.UnitsFromString(string(text[i:end])))...)
+		if end > i {
+			dst = append(dst, cursor.Bytes(cursor.UnitsFromString(string(text[i:end])))...)
+		}
 		i = end
+	}
+	return dst
+}
+
+// asciiRun returns how many bytes at the start of b are ASCII.
+func asciiRun(b []byte) int {
+	n := 0
+	for len(b)-n >= 8 && binary.LittleEndian.Uint64(b[n:])&0x8080_8080_8080_8080 == 0 {
+		n += 8
+	}
+	for n < len(b) && b[n] < utf8.RuneSelf {
+		n++
+	}
+	return n
+}
+
+// appendWideASCII appends ASCII text to dst, with a zero behind each byte.
+func appendWideASCII(dst, text []byte) []byte {
+	n := len(dst)
+	dst = slices.Grow(dst, 2*len(text))[:n+2*len(text)]
+	out := dst[n:]
+	for len(text) >= 4 && len(out) >= 8 {
+		four := uint64(binary.LittleEndian.Uint32(text))
+		four = (four | four<<16) & 0x0000_ffff_0000_ffff
+		four = (four | four<<8) & 0x00ff_00ff_00ff_00ff
+		binary.LittleEndian.PutUint64(out, four)
+		text, out = text[4:], out[8:]
+	}
+	for i, c := range text {
+		out[2*i], out[2*i+1] = c, 0
 	}
 	return dst
 }
@@ -150,4 +183,18 @@ func appendNarrow(dst, wide []byte) []byte {
 		i = end
 	}
 	return dst
+}
+
+// unitLen is the number of UTF-16 units of WTF-8 text.
+func unitLen(text []byte) int {
+	n := 0
+	for _, c := range text {
+		if c < 0x80 || c >= 0xc0 {
+			n++ // anything but a continuation
+		}
+		if c >= 0xf0 {
+			n++ // a surrogate pair
+		}
+	}
+	return n
 }

@@ -209,7 +209,7 @@ func (p *parser) widened(list []byte) []byte {
 	if list[len(list)-1] != 0 {
 		list = append(list, 0)
 	}
-	data, err := p.codePage.appendUTF16(nil, list)
+	data, err := p.codePage.appendUTF16(make([]byte, 0, 2*len(list)), list)
 	if err != nil {
 		p.err = p.named(err)
 	}

@@ -50,8 +50,8 @@ func (p *parser) keyLine(i, end int) {
 // readPath reads the path from start to end into p.path.
 func (p *parser) readPath(start, end int) bool {
 	ranges := p.splitPath(start, end)
-	if ranges == nil && !p.opt.AnyRoot {
-		p.fail(CodeRoot, start, "the path is empty; the section was not read")
+	if !p.opt.AnyRoot && (ranges == nil || ranges[0][0] == ranges[0][1]) {
+		p.fail(CodeRoot, start, "the path %s does not begin with a root of the registry; the section was not read, nor are the values below it", p.excerpt(start, end))
 		return false
 	}
 	if len(ranges) > maxPath {

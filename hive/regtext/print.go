@@ -3,8 +3,10 @@ package regtext
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"hivemend/hive"
 	"hivemend/hive/cursor"
@@ -59,20 +61,20 @@ func appendName(dst []byte, name string) []byte {
 	if name == "" {
 		return append(dst, '@')
 	}
-	return appendQuoted(dst, []byte(name))
-}
-
-// appendQuoted appends text in quotes. Only the backslash and the quote are
-// escaped: Registry Editor knows no other escapes.
-func appendQuoted(dst, text []byte) []byte {
 	dst = append(dst, '"')
-	for _, c := range text {
-		if c == '\\' || c == '"' {
-			dst = append(dst, '\\')
-		}
-		dst = append(dst, c)
+	for i := 0; i < len(name); i++ {
+		dst = appendEscaped(dst, name[i])
 	}
 	return append(dst, '"')
+}
+
+// appendEscaped appends one byte of quoted text. Only the backslash and the
+// quote are escaped: Registry Editor knows no other escapes.
+func appendEscaped(dst []byte, c byte) []byte {
+	if c == '\\' || c == '"' {
+		dst = append(dst, '\\')
+	}
+	return append(dst, c)
 }
 
 // appendValue appends the lines of a value as WTF-8, each with its CRLF. The
@@ -80,21 +82,28 @@ func appendQuoted(dst, text []byte) []byte {
 func appendValue(dst []byte, name string, t hive.Type, data []byte, d Dialect) []byte {
 	start := len(dst)
 	dst = append(appendName(dst, name), '=')
+	dst = appendData(dst, unitLen(dst[start:]), t, data, d)
+	return append(dst, crlf...)
+}
+
+// appendData appends what stands behind the = of a value's line, of which
+// column units are taken already.
+func appendData(dst []byte, column int, t hive.Type, data []byte, d Dialect) []byte {
 	switch {
 	case t == hive.RegSZ && (d != Lossless || isPlainString(data)):
-		dst = appendString(dst, data)
+		return appendString(dst, data)
 	case t == hive.RegDWORD && len(data) == 4:
-		dst = appendDWORD(dst, binary.LittleEndian.Uint32(data))
-	case t == hive.RegBinary:
-		dst = append(dst, "hex:"...)
-		dst = appendHex(dst, cursor.UnitLen(string(dst[start:])), data)
-	default:
-		dst = append(dst, "hex("...)
-		dst = strconv.AppendUint(dst, uint64(t), 16)
-		dst = append(dst, "):"...)
-		dst = appendHex(dst, cursor.UnitLen(string(dst[start:])), data)
+		return appendDWORD(dst, binary.LittleEndian.Uint32(data))
 	}
-	return append(dst, crlf...)
+	start := len(dst)
+	dst = append(dst, "hex"...)
+	if t != hive.RegBinary {
+		dst = append(dst, '(')
+		dst = strconv.AppendUint(dst, uint64(t), 16)
+		dst = append(dst, ')')
+	}
+	dst = append(dst, ':')
+	return appendHex(dst, column+len(dst)-start, data)
 }
 
 // isPlainString reports whether a quoted string carries the data of a REG_SZ
@@ -126,19 +135,29 @@ func isPlainString(data []byte) bool {
 // appendString appends the data of a REG_SZ in quotes, up to its first NUL.
 // A line feed is written as CR LF, which the reader takes for a line feed.
 func appendString(dst, data []byte) []byte {
-	for i := 0; i+1 < len(data); i += 2 {
-		if data[i] == 0 && data[i+1] == 0 {
-			data = data[:i]
-			break
+	dst = append(dst, '"')
+	for i := 0; i+1 < len(data); {
+		c := data[i]
+		if c >= utf8.RuneSelf || data[i+1] != 0 {
+			end := i + 2
+			for end+1 < len(data) && (data[end+1] != 0 || data[end] >= utf8.RuneSelf) {
+				end += 2
+			}
+			dst = append(dst, cursor.String(data[i:end])...)
+			i = end
+			continue
 		}
+		switch c {
+		case 0:
+			return append(dst, '"')
+		case '\n':
+			dst = append(dst, crlf...)
+		default:
+			dst = appendEscaped(dst, c)
+		}
+		i += 2
 	}
-	text := appendNarrow(nil, data)
-	start := len(dst)
-	dst = appendQuoted(dst, text)
-	if quoted := string(dst[start:]); strings.Contains(quoted, "\n") {
-		dst = append(dst[:start], strings.ReplaceAll(quoted, "\n", crlf)...)
-	}
-	return dst
+	return append(dst, '"')
 }
 
 const lowerDigits = "0123456789abcdef"
@@ -160,14 +179,13 @@ func appendHex(dst []byte, column int, data []byte) []byte {
 		if column < wrapColumn {
 			n = (wrapColumn - column + 2) / 3
 		}
-		if n >= len(data) {
-			for _, c := range data {
-				dst = append(dst, lowerDigits[c>>4], lowerDigits[c&0xf], ',')
-			}
-			return dst[:len(dst)-1]
+		last := n >= len(data)
+		if last {
+			n = len(data)
 		}
-		for _, c := range data[:n] {
-			dst = append(dst, lowerDigits[c>>4], lowerDigits[c&0xf], ',')
+		dst = appendBytes(dst, data[:n])
+		if last {
+			return dst[:len(dst)-1]
 		}
 		dst = append(dst, `\`+crlf+wrapIndent...)
 		data, column = data[n:], len(wrapIndent)
@@ -175,23 +193,38 @@ func appendHex(dst []byte, column int, data []byte) []byte {
 	return dst
 }
 
+// appendBytes appends each byte of data as two digits and a comma.
+func appendBytes(dst, data []byte) []byte {
+	n := len(dst)
+	dst = slices.Grow(dst, 3*len(data))[:n+3*len(data)]
+	for out := dst[n:]; len(data) > 0 && len(out) >= 3; data, out = data[1:], out[3:] {
+		c := data[0]
+		out[0], out[1], out[2] = lowerDigits[c>>4], lowerDigits[c&0xf], ','
+	}
+	return dst
+}
+
 // KeyLines returns the section of k as lines of text without their ends, as
 // the Lossless dialect writes them: [path], and the values, of which long ones
-// take several lines. Subkeys are left out. The lines are for people: in names
-// what would break a line or mislead the eye stands as \uXXXX, and data that
-// cannot be read is a comment.
+// take several lines. Subkeys are left out. The lines are for people: what
+// would break a line or mislead the eye stands as \uXXXX, and data that cannot
+// be read is a comment.
 func KeyLines(path hive.Path, k hive.Key) []string {
-	lines := []string{"[" + hive.Printable(path.String()) + "]"}
+	lines := []string{hive.Printable("[" + path.String() + "]")}
 	var buf []byte
 	for v := range k.Values() {
-		name := hive.Printable(v.Name())
+		name := string(appendName(nil, v.Name()))
 		data, err := v.Data()
 		if err != nil {
-			lines = append(lines, "; "+string(appendName(nil, name))+" cannot be read: "+hive.Printable(err.Error()))
+			lines = append(lines, hive.Printable("; "+name+" cannot be read: "+err.Error()))
 			continue
 		}
-		buf = appendValue(buf[:0], name, v.Type(), data, Lossless)
-		lines = append(lines, strings.Split(strings.TrimSuffix(string(buf), crlf), crlf)...)
+		prefix := name + "="
+		buf = appendData(buf[:0], cursor.UnitLen(prefix), v.Type(), data, Lossless)
+		for text := range strings.SplitSeq(string(buf), crlf) {
+			lines = append(lines, hive.Printable(prefix+text))
+			prefix = ""
+		}
 	}
 	return lines
 }

@@ -10,7 +10,7 @@ import (
 // continues it.
 func (p *parser) valueLine(i, end int) {
 	if !p.hasKey {
-		p.fail(CodeNoKey, i, "the value %s stands below no key that was read, and was ignored", p.excerpt(i, end))
+		p.fail(CodeNoKey, i, "the value %s belongs to no key, because no section was read above it or the one above deletes its key; it was ignored", p.excerpt(i, end))
 		return
 	}
 	line, column := p.line, i-p.lineStart+1
@@ -70,7 +70,7 @@ func (p *parser) valueName(i, end int) (name string, next int, ok bool) {
 	stop, escapes, fault := p.scanQuoted(start, end)
 	switch {
 	case fault != "":
-		p.failQuoted(fault, stop, "the name of a value")
+		p.failQuoted(fault, stop, end, "the name of a value")
 		return "", 0, false
 	case stop == end:
 		p.fail(CodeName, i, "the name of a value does not end with a quote in this line; the line was ignored")
@@ -78,7 +78,8 @@ func (p *parser) valueName(i, end int) (name string, next int, ok bool) {
 	}
 	wide := p.slice(start, stop)
 	if escapes {
-		wide = p.unescape(start, stop)
+		p.scratch = p.appendUnquoted(p.scratch[:0], start, stop)
+		wide = p.scratch
 	}
 	if units := len(wide) / 2; units > maxValueName {
 		p.fail(CodeNameLength, i, "the name of the value has %d characters, Windows allows %d; the value was not read", units, maxValueName)
@@ -132,36 +133,45 @@ func (p *parser) isEscape(c byte) bool {
 	return c == '\\' || c == '"' || p.opt.WineEscapes && (c == 'n' || c == 'r')
 }
 
-// unescape returns the text from start to end without its escaping
-// backslashes. The result is good until the next call.
-func (p *parser) unescape(start, end int) []byte {
-	out := p.scratch[:0]
+// appendUnquoted appends to dst what the quoted text from start to end stands
+// for: without the backslashes that escape, and without the CR before each LF,
+// because Registry Editor writes the line feed of a string as both.
+func (p *parser) appendUnquoted(dst []byte, start, end int) []byte {
 	for i := start; i < end; i++ {
 		u := p.unit(i)
-		if u == '\\' && i+1 < end {
+		switch {
+		case u == '\r' && i+1 < end && p.unit(i+1) == '\n':
+			continue
+		case u == '\\' && i+1 < end:
 			i++
-			switch u = p.unit(i); u {
-			case 'n':
-				u = '\n'
-			case 'r':
-				u = '\r'
-			}
+			u = p.escaped(p.unit(i))
 		}
-		out = append(out, byte(u), byte(u>>8))
+		dst = append(dst, byte(u), byte(u>>8))
 	}
-	p.scratch = out
-	return out
+	return dst
 }
 
-func (p *parser) failQuoted(fault string, i int, what string) {
+// escaped returns what the character u stands for behind a backslash.
+func (p *parser) escaped(u uint16) uint16 {
+	switch {
+	case p.opt.WineEscapes && u == 'n':
+		return '\n'
+	case p.opt.WineEscapes && u == 'r':
+		return '\r'
+	}
+	return u
+}
+
+// failQuoted reports a fault that scanQuoted found at i, in a line that ends at end.
+func (p *parser) failQuoted(fault string, i, end int, what string) {
 	if fault == CodeNUL {
 		p.fail(fault, i, "a NUL character stands in %s; the value was not read", what)
 		return
 	}
-	p.fail(fault, i, `a backslash in %s may stand only before another one or before a quote, here it is %s; the value was not read`, what, p.excerpt(i, min(i+2, p.lineEndOf(i))))
+	p.fail(fault, i, `a backslash in %s may stand only before another one or before a quote, here it is %s; the value was not read`, what, p.excerpt(i, min(i+2, end)))
 }
 
-// lineEndOf is lineEnd for a position that lies in the current line or behind.
+// lineEndOf is lineEnd for any position, without the memory of it.
 func (p *parser) lineEndOf(i int) int {
 	for i < p.end() && p.unit(i) != '\n' && p.unit(i) != '\r' {
 		i++
@@ -169,12 +179,16 @@ func (p *parser) lineEndOf(i int) int {
 	return i
 }
 
+// longString is the number of units from which a string is read straight to
+// where it stays.
+const longString = 1 << 15
+
 // stringData reads the text of a REG_SZ from i, behind its opening quote.
 func (p *parser) stringData(i, end int) (data []byte, ok bool) {
 	stop, escapes, fault := p.scanQuoted(i, end)
 	switch {
 	case fault != "":
-		p.failQuoted(fault, stop, "a string")
+		p.failQuoted(fault, stop, end, "a string")
 		return nil, false
 	case stop == end:
 		return p.multilineData(i, end)
@@ -182,11 +196,10 @@ func (p *parser) stringData(i, end int) (data []byte, ok bool) {
 		p.fail(CodeString, stop+1, "only a comment may follow the quote that ends a string; a quote inside must be written as \\\"; the value was not read")
 		return nil, false
 	}
-	wide := p.slice(i, stop)
 	if escapes {
-		wide = p.unescape(i, stop)
+		return p.unquoted(i, stop), true
 	}
-	return p.terminated(wide), true
+	return p.terminated(p.slice(i, stop)), true
 }
 
 // terminated returns a copy of wide with a NUL behind it.
@@ -197,49 +210,54 @@ func (p *parser) terminated(wide []byte) []byte {
 	return data
 }
 
+// unquoted returns what the quoted text from start to end stands for, with a
+// NUL behind it.
+func (p *parser) unquoted(start, end int) []byte {
+	if n := end - start; n > longString {
+		// A text of such length is not held twice.
+		data := p.appendUnquoted(make([]byte, 0, 2*n+2), start, end)
+		return append(data, 0, 0)
+	}
+	p.scratch = p.appendUnquoted(p.scratch[:0], start, end)
+	return p.terminated(p.scratch)
+}
+
 // multilineData reads a REG_SZ that does not end in its first line, which
 // ends at firstEnd: Registry Editor exports line breaks inside a string as
 // they are. Where the text that follows does not end like one, the value is
 // given up and reading goes on in the line below the first.
 func (p *parser) multilineData(start, firstEnd int) (data []byte, ok bool) {
-	stop, escapes, ok := p.findClosing(firstEnd)
+	stop, ok := p.findClosing(firstEnd)
 	if !ok {
 		p.fail(CodeString, start-1, "the string has no closing quote; the value was not read")
 		return nil, false
 	}
 	p.report(Note, CodeMultiline, p.line, start-p.lineStart, "the string goes over several lines")
-	_, moreEscapes, _ := p.scanQuoted(start, firstEnd)
-	wide := p.slice(start, stop)
-	if escapes || moreEscapes {
-		wide = p.unescape(start, stop)
-	}
-	wide = p.foldBreaks(wide)
 	for p.pos <= stop {
 		p.nextLine()
 	}
-	return p.terminated(wide), true
+	return p.unquoted(start, stop), true
 }
 
 // findClosing looks for the quote that ends a string of several lines, whose
 // first line ends at i.
-func (p *parser) findClosing(i int) (stop int, escapes, ok bool) {
+func (p *parser) findClosing(i int) (stop int, ok bool) {
 	for i < p.end() {
 		i = p.skipBreak(i)
 		end := p.lineEndOf(i)
 		if p.isSectionStart(i, end) {
-			return 0, false, false
+			return 0, false
 		}
-		at, esc, fault := p.scanQuoted(i, end)
-		escapes = escapes || esc
+		at, _, fault := p.scanQuoted(i, end)
 		if fault != "" {
-			return 0, false, false
+			return 0, false
 		}
 		if at < end {
-			return at, escapes, p.isTail(at+1, end)
+			return at, p.isTail(at+1, end)
 		}
 		i = end
 	}
-	return 0, false, false
+	return 0, false
 }
 
 // isSectionStart reports whether the line from i to end begins a section of a
@@ -259,19 +277,6 @@ func (p *parser) isSectionStart(i, end int) bool {
 	}
 	_, ok := hive.RootName(string(appendNarrow(nil, p.slice(i, stop))))
 	return ok
-}
-
-// foldBreaks drops the CR before each LF: Registry Editor writes the line
-// feed of a string as both.
-func (p *parser) foldBreaks(wide []byte) []byte {
-	out := make([]byte, 0, len(wide))
-	for i := 0; i+1 < len(wide); i += 2 {
-		if i+3 < len(wide) && wide[i] == '\r' && wide[i+1] == 0 && wide[i+2] == '\n' && wide[i+3] == 0 {
-			continue
-		}
-		out = append(out, wide[i], wide[i+1])
-	}
-	return out
 }
 
 // dwordData reads the digits of a REG_DWORD from i, behind the colon.

@@ -34,7 +34,7 @@ func (p *parser) win31Line(start, end int) {
 	}
 	for at := i; at < end; at++ {
 		if p.unit(at) == 0 {
-			p.failQuoted(CodeNUL, at, "a string")
+			p.failQuoted(CodeNUL, at, end, "a string")
 			return
 		}
 	}
