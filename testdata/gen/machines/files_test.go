@@ -55,6 +55,9 @@ func TestHivesHoldTheTrees(t *testing.T) {
 			if hive.Digest(image.Root()) != hive.Digest(root.Key()) {
 				t.Errorf("%s: %s holds another tree than it was built from", m.Name, name)
 			}
+			if issues := image.Check().Issues; len(issues) > 0 {
+				t.Errorf("%s: %s: %v", m.Name, name, issues)
+			}
 		}
 	}
 }

@@ -123,7 +123,7 @@ func (t *tree) control(c computer) {
 	t.key(control+`Nls\Language`, sz("Default", "0409"), sz("InstallLanguage", "0409"))
 	t.key(control+`ProductOptions`, sz("ProductType", c.productType), multiSZ("ProductSuite", c.suite...))
 	if c.modern {
-		t.key(control+`ProductOptions`, bin("ProductPolicy", encode.Stream(c.name+"/policy", 256)))
+		t.key(control+`ProductOptions`, bin("ProductPolicy", encode.Stream(c.name+"/policy", 64)))
 	}
 	t.key(control+`SecurePipeServers\winreg`, sz("Description", "Registry Server"))
 	t.key(control+`Session Manager`, multiSZ("BootExecute", "autocheck autochk *"), dword("ProtectionMode", 1))
@@ -188,8 +188,6 @@ func (t *tree) services(c computer) {
 	t.key(services+`Eventlog\System`, expandSZ("File", `%SystemRoot%\system32\config\SysEvent.Evt`), dword("MaxSize", 0x80000))
 	t.key(services+`Eventlog\System\TermDD`, expandSZ("EventMessageFile", `%SystemRoot%\System32\Drivers\termdd.sys`), dword("TypesSupported", 7))
 	t.key(services+`Eventlog\System\TermService`, expandSZ("EventMessageFile", `%SystemRoot%\System32\termsrv.dll`), dword("TypesSupported", 7))
-	service("lanmanserver", "Server", `%SystemRoot%\system32\svchost.exe -k netsvcs`, 2, 0x20)
-	t.key(services+`lanmanserver\Parameters`, dword("autodisconnect", 15), multiSZ("NullSessionPipes", "browser"))
 	service("RDPWD", "RDPWD", `System32\Drivers\rdpwd.sys`, 3, 1)
 	service("Tcpip", "TCP/IP Protocol Driver", `system32\DRIVERS\tcpip.sys`, 1, 1)
 	t.key(services+`Tcpip\Parameters`, sz("Hostname", c.name), sz("NV Hostname", c.name), sz("Domain", c.domain),

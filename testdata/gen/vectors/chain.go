@@ -73,7 +73,7 @@ func chains() []Vector {
 	l.note("TS-X509-EXPIRED", "", "expired-leaf", "the last certificate has run out", changeLeaf(func(c *encode.Certificate) { c.NotAfter = expired }))
 	l.note("TS-X509-EXPIRED", "", "expired-root", "the licence server's certificate has run out", changeRoot(func(c *encode.Certificate) { c.NotAfter = expired }))
 	l.note("TS-X509-NOTE", "future", "future", "the last certificate is not valid yet", changeLeaf(func(c *encode.Certificate) { c.NotBefore = judged.AddDate(0, 1, 0) }))
-	l.note("TS-X509-NOTE", "unverifiable", "unknown-algorithm", "the last certificate is signed by an algorithm that nobody knows", changeLeaf(func(c *encode.Certificate) { c.SigAlg = "1.3.6.1.4.1.99999.1" }))
+	l.note("TS-X509-NOTE", "unverifiable", "unknown-algorithm", "the last certificate is signed by an algorithm that nobody knows", changeLeaf(unknownAlgorithm))
 	l.note("TS-X509-NOTE", "unverifiable", "root-not-given", "three certificates, the first of which somebody else issued", rootNotGiven())
 	l.note("TS-X509-NOTE", "unrecognised", "starts-at-count", "the first field, dwVersion, is not there", good[4:])
 	l.note("TS-X509-NOTE", "trailing", "trailing", "64 bytes behind the padding", append(bytes.Clone(good), encode.Stream("trailing", 64)...))
@@ -112,6 +112,11 @@ func chains() []Vector {
 		c.Signer = encode.NewKey("vector", 2048)
 	}))
 	return l.all
+}
+
+// unknownAlgorithm gives c a signature that nobody can check.
+func unknownAlgorithm(c *encode.Certificate) {
+	c.SigAlg, c.Signature = "1.3.6.1.4.1.99999.1", encode.Stream("unknown algorithm", 64)
 }
 
 // rootNotGiven is a chain of three whose first certificate was issued by one

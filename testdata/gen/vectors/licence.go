@@ -50,7 +50,7 @@ func licences() []Vector {
 	l.note("LIC-CAL-NOTE", "future", "future", "a licence that does not hold yet", change(func(c *encode.Certificate) {
 		c.NotBefore, c.NotAfter = judged.AddDate(0, 1, 0), judged.AddDate(0, 2, 0)
 	}))
-	l.note("LIC-CAL-NOTE", "unverifiable", "unknown-algorithm", "a licence signed by an algorithm that nobody knows", change(func(c *encode.Certificate) { c.SigAlg = "1.3.6.1.4.1.99999.1" }))
+	l.note("LIC-CAL-NOTE", "unverifiable", "unknown-algorithm", "a licence signed by an algorithm that nobody knows", change(unknownAlgorithm))
 	l.note("LIC-CAL-NOTE", "trailing", "trailing", "8 zero bytes behind the end", append(bytes.Clone(good), make([]byte, 8)...))
 
 	l.text("text", good)
@@ -67,7 +67,7 @@ func licences() []Vector {
 	l.corrupt("signature", "signature-root", "a byte of the licence server's signature is changed", flip(good, bytes.Index(good, root)+len(root)-1, 1))
 	l.corrupt("signature", "name", "a letter of the computer's name is changed", flip(good, bytes.Index(good, []byte("X\x00P\x00C\x00L"))+2, 0x01))
 	l.corrupt("framing", "framed-length", "NEW_LICENSE_INFO claims a licence of 4294967295 bytes", frame(good, 3, 0xffffffff))
-	l.corrupt("framing", "framed-scope", "NEW_LICENSE_INFO claims a scope longer than the rest", frame(good, 0, uint32(len(good))*2))
+	l.corrupt("framing", "framed-scope", "NEW_LICENSE_INFO claims a scope of 4294967295 bytes", frame(good, 0, 0xffffffff))
 	return l.all
 }
 

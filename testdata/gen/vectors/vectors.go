@@ -57,6 +57,17 @@ func Files() (map[string][]byte, error) {
 		}
 		files[v.Path()] = v.Data
 	}
+	hives, err := Hives()
+	if err != nil {
+		return nil, err
+	}
+	files[HivesFile] = hivesIndex(hives)
+	for _, h := range hives {
+		if _, twice := files[h.Path()]; twice {
+			return nil, fmt.Errorf("two hives are named %s", h.Path())
+		}
+		files[h.Path()] = h.Data
+	}
 	return files, nil
 }
 
