@@ -103,7 +103,10 @@ func TestOrphan(t *testing.T) {
 		{"ID of another type", rodent(), func(m *machine) { m.sys(rcmPath, "X509 Certificate ID", hive.RegSZ, text("x")) },
 			[]string{"TS-X509-ORPHAN id-type X509 Certificate ID"}},
 		{"neither", rodent(), func(m *machine) { drops("X509 Certificate")(m); drops("X509 Certificate ID")(m) }, nil},
-		{"nothing at all", rodent(), func(m *machine) { drop(m.system, rcmPath, ""); m.sys(rcmPath, "x", hive.RegSZ, nil) }, nil},
+		{"nothing at all", rodent(), func(m *machine) {
+			drop(m.system, rcmPath, "")
+			m.sys(rcmPath+`\Licensing Core`, "LicensingMode", hive.RegDWORD, dword(2))
+		}, nil},
 		{"text without the section", rodent(), func(m *machine) {
 			drops("X509 Certificate ID")(m)
 			m.kind = hive.Reg

@@ -2,6 +2,7 @@ package rdp_test
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -279,4 +280,13 @@ func finding(t *testing.T, res analyze.Result, rule string) analyze.Finding {
 	}
 	t.Fatalf("no %s among %v", rule, verdicts(res.Findings))
 	return analyze.Finding{}
+}
+
+func reportText(t *testing.T, res analyze.Result) string {
+	t.Helper()
+	out, err := json.Marshal(res)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }
