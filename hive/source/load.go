@@ -118,10 +118,17 @@ func (s *Search) loadHive(m *member, logs []*member) (*hive.Input, []Failure) {
 	var failures []Failure
 	options := regf.OpenOptions{Lenient: true}
 	im, err := regf.Open(data, options)
+	var pending []hive.Issue
+	if !s.opt.NoReplay && (err != nil || im.Dirty()) {
+		// Without any log this still says that there was none.
+		options.Provenance, pending, failures = replay(in, logs)
+		im, err = regf.Open(in.Data, options)
+	}
 	if err != nil {
 		return nil, append(failures, Failure{m.label, err})
 	}
 	describeHive(in, im)
+	in.Issues = append(in.Issues, pending...)
 	return in, failures
 }
 
