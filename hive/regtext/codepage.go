@@ -90,8 +90,8 @@ func (cp *codePage) appendUTF16(dst, b []byte) ([]byte, error) {
 	return appendWide(dst, text), nil
 }
 
-// appendBytes appends the WTF-8 text to dst in the code page. It fails, with
-// ok false, on a character that the code page does not have.
+// appendBytes appends the WTF-8 text to dst in the code page. Where the page
+// lacks a character of it nothing is appended, and ok is false.
 func (cp *codePage) appendBytes(dst, text []byte) (out []byte, ok bool) {
 	if cp.encode == nil {
 		b, err := cp.enc.NewEncoder().Bytes(text)
@@ -100,6 +100,7 @@ func (cp *codePage) appendBytes(dst, text []byte) (out []byte, ok bool) {
 		}
 		return append(dst, b...), true
 	}
+	start := len(dst)
 	for i := 0; i < len(text); {
 		if text[i] < utf8.RuneSelf {
 			dst = append(dst, text[i])
@@ -109,7 +110,7 @@ func (cp *codePage) appendBytes(dst, text []byte) (out []byte, ok bool) {
 		r, size := utf8.DecodeRune(text[i:])
 		b, known := cp.encode[r]
 		if !known || r == utf8.RuneError {
-			return dst, false
+			return dst[:start], false
 		}
 		dst = append(dst, b)
 		i += size

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -338,9 +339,13 @@ func (w *Writer) Close() error {
 
 // WriteTree writes k, which stands at prefix, and everything below it, each
 // key before its subkeys and all in stored order. A key that is only known in
-// part and has no values gets no section of its own, so that it is still known
-// only in part when the text is read back. See WriterOptions.Skip for keys and
-// values that cannot be written.
+// part, and has subkeys but no values, gets no section of its own, so that it
+// is still known only in part when the text is read back.
+//
+// Of two subkeys, or two values, of one name (which damaged hives have) only
+// the first is what Windows sees, and .reg text cannot carry both: the second
+// is an *UnrepresentableError. See WriterOptions.Skip for what cannot be
+// written.
 func WriteTree(w *Writer, prefix hive.Path, k hive.Key) error {
 	if err := w.skip(w.writeKey(prefix, k)); err != nil {
 		return err
@@ -349,43 +354,91 @@ func WriteTree(w *Writer, prefix hive.Path, k hive.Key) error {
 }
 
 func (w *Writer) writeSubkeys(path hive.Path, k hive.Key) error {
+	var seen nameSet
 	for sub := range k.Subkeys() {
 		below := path.Join(sub.Name())
-		err := w.writeKey(below, sub)
-		if err == nil {
-			err = w.writeSubkeys(below, sub)
-		}
-		if err := w.skip(err); err != nil {
+		if err := w.skip(w.writeSubkey(below, sub, &seen)); err != nil {
 			return err
 		}
 	}
 	return w.err
 }
 
-func (w *Writer) writeKey(path hive.Path, k hive.Key) error {
-	hasValues := false
-	for range k.Values() {
-		hasValues = true
-		break
+func (w *Writer) writeSubkey(path hive.Path, k hive.Key, seen *nameSet) error {
+	if !seen.add(path.Name()) {
+		return &UnrepresentableError{Key: path, Reason: "two keys of one name; the first one was written"}
 	}
-	if !k.Complete() && !hasValues {
+	if err := w.writeKey(path, k); err != nil {
+		return err
+	}
+	return w.writeSubkeys(path, k)
+}
+
+// writeKey writes the section of k without its subkeys.
+func (w *Writer) writeKey(path hive.Path, k hive.Key) error {
+	if !k.Complete() && isEmpty(k.Values()) && (len(path) == 0 || !isEmpty(k.Subkeys())) {
 		return nil
 	}
 	if err := w.Key(path); err != nil {
 		return err
 	}
+	var seen nameSet
 	for v := range k.Values() {
-		data, err := v.Data()
-		if err != nil {
-			err = &UnreadableError{Key: path, Value: v.Name(), Err: err}
-		} else {
-			err = w.Value(v.Name(), v.Type(), data)
-		}
-		if err := w.skip(err); err != nil {
+		if err := w.skip(w.writeValue(path, v, &seen)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (w *Writer) writeValue(path hive.Path, v hive.Value, seen *nameSet) error {
+	name := v.Name()
+	if !seen.add(name) {
+		return w.cannot(name, "two values of one name; the first one was written")
+	}
+	data, err := v.Data()
+	if err != nil {
+		return &UnreadableError{Key: path, Value: name, Err: err}
+	}
+	return w.Value(name, v.Type(), data)
+}
+
+func isEmpty[T any](seq iter.Seq[T]) bool {
+	for range seq {
+		return false
+	}
+	return true
+}
+
+// nameSet finds out whether a name comes again, whatever its case.
+type nameSet struct {
+	names []string
+	index map[string]bool // for many names
+}
+
+// add reports whether name was not there before.
+func (s *nameSet) add(name string) bool {
+	if s.index == nil {
+		for _, n := range s.names {
+			if sameName(n, name) {
+				return false
+			}
+		}
+		if s.names = append(s.names, name); len(s.names) < indexFrom {
+			return true
+		}
+		s.index = make(map[string]bool, 2*indexFrom)
+		for _, n := range s.names {
+			s.index[hive.Fold(n)] = true
+		}
+		return true
+	}
+	folded := hive.Fold(name)
+	if s.index[folded] {
+		return false
+	}
+	s.index[folded] = true
+	return true
 }
 
 // skip gives what can be skipped to the caller's Skip, and returns the rest.
