@@ -117,3 +117,6 @@ func hidden(r rune) bool {
 	}
 	return false
 }
+
+// TextOf returns the UTF-16LE text in b as WTF-8. An odd last byte is ignored.
+func TextOf(b []byte) string { return cursor.String(b) }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"hivemend/hive"
-	"hivemend/hive/cursor"
 	"hivemend/hive/regtext"
 )
 
@@ -185,7 +184,7 @@ func sameEdit(got, want hive.Edit, form pathForm) bool {
 // namesProtected looks for the protected keys in text of either width.
 func namesProtected(text []byte) bool {
 	upper := strings.ToUpper(string(text))
-	wide := strings.ToUpper(cursor.String(text))
+	wide := strings.ToUpper(hive.TextOf(text))
 	for _, name := range protectedNames {
 		if needle := `RCM\` + name; strings.Contains(upper, needle) || strings.Contains(wide, needle) {
 			return true

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"hivemend/hive"
-	"hivemend/hive/cursor"
 	"hivemend/hive/regtext"
 )
 
@@ -177,7 +176,7 @@ func regEdits(t *testing.T, data []byte) (string, []hive.Edit) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := cursor.String(data)
+	text := hive.TextOf(data)
 	var comments []string
 	for _, line := range strings.Split(text, "\r\n") {
 		if strings.HasPrefix(line, ";") {

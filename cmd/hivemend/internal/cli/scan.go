@@ -26,7 +26,7 @@ type judgeOptions struct {
 	only, exclude  []string
 	failOn         string
 	noReplay       bool
-	codepage       string
+	codepage       int
 }
 
 func (o *judgeOptions) addFlags(f *pflag.FlagSet) {
@@ -36,7 +36,7 @@ func (o *judgeOptions) addFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.exclude, "exclude", nil, "all rules but these `RULE,...`")
 	f.StringVar(&o.failOn, "fail-on", "warning", "exit 1 for findings at this severity or above: `error|warning|note|never`")
 	f.BoolVar(&o.noReplay, "no-replay", false, "read dirty hives as they lie, without their transaction logs")
-	f.StringVar(&o.codepage, "codepage", "", "code page of 8-bit .reg files, such as 1252 or 932")
+	f.IntVar(&o.codepage, "codepage", 0, "code page of 8-bit .reg files, such as 1252 or 932")
 }
 
 // scanOptions are the flags of scan.
@@ -107,7 +107,7 @@ func (a *app) runScan(_ context.Context, opt *scanOptions, paths []string) error
 	if err := render(&out, opt.format, judged.report, textOpt); err != nil {
 		return err
 	}
-	if err := a.writeResult(opt.output, out.Bytes(), paths); err != nil {
+	if err := a.writeResult(opt.output, out.Bytes(), append(inputFiles(judged.machines), paths...)); err != nil {
 		return err
 	}
 	return judged.outcome(a)
@@ -127,6 +127,7 @@ func render(w io.Writer, format string, r *report.Report, opt report.TextOptions
 // judged is what judging some paths gave.
 type judged struct {
 	machines []*hive.Machine
+	options  analyze.Options // what every machine was judged with
 	report   *report.Report
 	failures []source.Failure
 	failOn   analyze.Severity
@@ -150,7 +151,7 @@ func (a *app) judge(opt *judgeOptions, paths []string) (*judged, error) {
 	if err != nil {
 		return nil, err
 	}
-	j.machines, j.failures = opened.Machines, opened.Failures
+	j.machines, j.failures, j.options = opened.Machines, opened.Failures, analyzeOpt
 	results := make([]analyze.Result, len(j.machines))
 	for i, m := range j.machines {
 		second := newSecondReader(m)
@@ -159,7 +160,7 @@ func (a *app) judge(opt *judgeOptions, paths []string) (*judged, error) {
 	}
 	var failures []report.Failure
 	for _, f := range j.failures {
-		failures = append(failures, report.Failure{Path: f.Path, Error: f.Err.Error()})
+		failures = append(failures, report.Failure{Path: f.Path, Error: failure(f).Error()})
 	}
 	j.report = report.New(report.Tool{Name: "hivemend", Version: version}, results, failures)
 	return j, nil
@@ -230,7 +231,7 @@ func (j *judged) fixable() bool {
 // sayFailures names each input that could not be read.
 func (j *judged) sayFailures(a *app) {
 	for _, f := range j.failures {
-		a.say("%v", f.Err)
+		a.say("%v", failure(f))
 	}
 }
 

@@ -17,6 +17,7 @@ var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"title":     Title,
 	"inputLine": InputLine,
 	"where":     Where,
+	"nothing":   NothingFound,
 	"bytes":     BytesLine,
 	"fixLines":  FixLines,
 	"counts":    CountRules,

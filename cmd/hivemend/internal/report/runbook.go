@@ -19,6 +19,8 @@ type Runbook struct {
 	Hives map[string]string
 	// Left are findings that the package does not repair.
 	Left []analyze.Finding
+	// Offered says which flags would repair some of them.
+	Offered []string
 }
 
 // Write renders rb as Markdown.
@@ -78,7 +80,7 @@ func (rb *Runbook) changes(p *printer) {
 	}
 	p.line("")
 	p.line("```diff")
-	p.line("%s", strings.TrimRight(rb.Diff, "\n"))
+	p.line("%s", strings.TrimRight(ShortDiff(rb.Diff), "\n"))
 	p.line("```")
 	p.line("")
 }
@@ -131,6 +133,9 @@ func (rb *Runbook) steps(p *printer) {
 		p.line("")
 		for i := range rb.Left {
 			p.line("- %s %s: %s", rb.Left[i].Severity, rb.Left[i].Rule, rb.Left[i].Message)
+		}
+		for _, offer := range rb.Offered {
+			p.line("- %s.", offer)
 		}
 		p.line("")
 	}

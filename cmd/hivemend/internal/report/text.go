@@ -143,7 +143,7 @@ func (p *printer) machine(m *analyze.Result, opt TextOptions) {
 		p.line("  %s below %s not listed", plural(hidden, "finding"), opt.MinSeverity)
 	}
 	if len(m.Findings) == 0 {
-		p.line("  nothing found: what was looked at is in order")
+		p.line("  %s", NothingFound(m))
 	}
 	if len(m.NotChecked) > 0 {
 		p.line("")
@@ -170,6 +170,17 @@ func Title(m *analyze.Result) string {
 		title += ", " + strings.Join(m.Roles, " and ")
 	}
 	return title
+}
+
+// NothingFound says what it means that a machine has no findings: not looking
+// is never the same as finding nothing.
+func NothingFound(m *analyze.Result) string {
+	for i := range m.Inputs {
+		if h := m.Inputs[i].Hive; h == hive.System || h == hive.Software || h == hive.Mixed {
+			return "nothing found: what was looked at is in order"
+		}
+	}
+	return "no SYSTEM or SOFTWARE hive is here: only the structure was looked at, and it is in order"
 }
 
 // Moment says in words as of when a machine was judged.

@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"hivemend/hive"
+	"hivemend/hive/regtext"
+	"hivemend/hive/source"
+	"hivemend/patch"
+)
+
+// diffSchema names the form of diff --format json.
+const diffSchema = "hivemend/diff/1"
+
+type diffOptions struct {
+	format   string
+	output   string
+	noReplay bool
+	codepage int
+}
+
+func (a *app) diffCommand() *cobra.Command {
+	opt := &diffOptions{}
+	cmd := &cobra.Command{
+		Use:   "diff A B",
+		Short: "Show what differs between two hives or .reg files",
+		Long: `Show what differs between two hives, two .reg files, or one of each: keys,
+values, types and data, not how they are stored.
+
+Exit code 0: no difference. 1: differences. 2: one of them could not be read.`,
+		Example: `  hivemend diff SYSTEM.old SYSTEM
+  hivemend diff SYSTEM.old SYSTEM --format reg -o changes.reg`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return fmt.Errorf("diff wants two inputs, %d given", len(args))
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return a.runDiff(opt, args[0], args[1]) },
+	}
+	cmd.Flags().StringVar(&opt.format, "format", "unified", "`unified|reg|json`")
+	cmd.Flags().StringVarP(&opt.output, "output", "o", "", "write to this `FILE` instead of the terminal")
+	cmd.Flags().BoolVar(&opt.noReplay, "no-replay", false, "compare dirty hives as they lie, without their transaction logs")
+	cmd.Flags().IntVar(&opt.codepage, "codepage", 0, "code page of 8-bit .reg files, such as 1252 or 932")
+	return cmd
+}
+
+func (a *app) runDiff(opt *diffOptions, pathA, pathB string) error {
+	if !slices.Contains([]string{"unified", "reg", "json"}, opt.format) {
+		return fmt.Errorf("--format %s: want unified, reg or json", opt.format)
+	}
+	left, err := a.openOne(pathA, opt)
+	if err != nil {
+		return err
+	}
+	right, err := a.openOne(pathB, opt)
+	if err != nil {
+		return err
+	}
+	pairs, err := pairMounts(left, right)
+	if err != nil {
+		return err
+	}
+	out, differ, err := renderDiff(opt.format, pairs)
+	if err != nil {
+		return err
+	}
+	if err := a.writeResult(opt.output, out, []string{pathA, pathB}); err != nil {
+		return err
+	}
+	if differ {
+		return findings
+	}
+	return nil
+}
+
+// openOne opens a path that has to hold exactly one hive or .reg file.
+func (a *app) openOne(path string, opt *diffOptions) (*hive.Input, error) {
+	opened, err := source.Open([]string{path}, source.Options{NoReplay: opt.noReplay, CodePage: opt.codepage, Stdin: a.in})
+	if err != nil {
+		return nil, err
+	}
+	if len(opened.Failures) > 0 {
+		return nil, failure(opened.Failures[0])
+	}
+	var inputs []*hive.Input
+	for _, m := range opened.Machines {
+		inputs = append(inputs, m.Inputs...)
+	}
+	if len(inputs) != 1 {
+		return nil, withHint(fmt.Errorf("%s holds %d hives and .reg files; diff compares one with one", path, len(inputs)), "name the file itself")
+	}
+	return inputs[0], nil
+}
+
+// pairMounts puts the trees of two inputs side by side. A tree that only one
+// of them has is compared with an empty one.
+func pairMounts(a, b *hive.Input) ([]patch.Change, error) {
+	if a.Kind == hive.Regf && b.Kind == hive.Regf && len(a.Mounts) == 1 && len(b.Mounts) == 1 {
+		return []patch.Change{{Name: string(a.Hive), Prefix: a.Mounts[0].Prefix, Before: a.Mounts[0].Root, After: b.Mounts[0].Root}}, nil
+	}
+	if a.Kind != b.Kind {
+		return nil, fmt.Errorf("%s is a hive and the other is .reg text; convert one of them first", map[bool]string{true: a.Path, false: b.Path}[a.Kind == hive.Regf])
+	}
+	empty := (&hive.Node{}).Key()
+	var pairs []patch.Change
+	for _, m := range a.Mounts {
+		change := patch.Change{Name: string(m.Kind), Prefix: m.Prefix, Before: m.Root, After: empty}
+		if i := mountAt(b.Mounts, m.Prefix); i >= 0 {
+			change.After = b.Mounts[i].Root
+		}
+		pairs = append(pairs, change)
+	}
+	for _, m := range b.Mounts {
+		if mountAt(a.Mounts, m.Prefix) < 0 {
+			pairs = append(pairs, patch.Change{Name: string(m.Kind), Prefix: m.Prefix, Before: empty, After: m.Root})
+		}
+	}
+	return pairs, nil
+}
+
+func mountAt(mounts []hive.Mount, prefix hive.Path) int {
+	return slices.IndexFunc(mounts, func(m hive.Mount) bool { return m.Prefix.Equal(prefix) })
+}
+
+func renderDiff(format string, pairs []patch.Change) (out []byte, differ bool, err error) {
+	if format == "unified" {
+		out = patch.Unified(pairs...)
+		return out, len(out) > 0, nil
+	}
+	edits := []hive.Edit{}
+	for _, c := range pairs {
+		edits = append(edits, patch.Diff(c.Before, c.After, c.Prefix)...)
+	}
+	shown, withheld := patch.Withhold(edits)
+	var b bytes.Buffer
+	if format == "json" {
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(struct {
+			Schema   string      `json:"schema"`
+			Edits    []hive.Edit `json:"edits"`
+			Withheld int         `json:"withheld,omitempty"`
+		}{diffSchema, append([]hive.Edit{}, shown...), len(withheld)})
+		return b.Bytes(), len(edits) > 0, err
+	}
+	w := regtext.NewWriter(&b, regtext.WriterOptions{})
+	if err := regtext.WriteEdits(w, shown); err != nil {
+		return nil, false, err
+	}
+	err = w.Close()
+	return b.Bytes(), len(edits) > 0, err
+}
