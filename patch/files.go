@@ -23,7 +23,7 @@ func WriteFileAtomic(path string, data []byte, perm fs.FileMode, inputs ...strin
 	if err := RefuseInput(path, inputs...); err != nil {
 		return err
 	}
-	return replaceFile(path, data, perm)
+	return replaceFile(path, data, perm, nil)
 }
 
 // RefuseInput returns ErrRefused where path is one of inputs: the same file by
@@ -41,8 +41,9 @@ func RefuseInput(path string, inputs ...string) error {
 	return nil
 }
 
-// replaceFile is WriteFileAtomic without the look at inputs.
-func replaceFile(path string, data []byte, perm fs.FileMode) (err error) {
+// replaceFile is WriteFileAtomic without the look at inputs. With keep, the
+// new file takes over owner and attributes of the old one, which keep describes.
+func replaceFile(path string, data []byte, perm fs.FileMode, keep fs.FileInfo) (err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return fail(ErrRefused, "%s: the output is no regular file", path)
 	}
@@ -59,6 +60,9 @@ func replaceFile(path string, data []byte, perm fs.FileMode) (err error) {
 			err = errors.Join(err, ignoreClosed(f.Close()), os.Remove(f.Name()))
 		}
 	}()
+	if keep != nil {
+		keepMetadata(f, path, keep)
+	}
 	if err := writeVerified(f, data, perm); err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ type Journal struct {
 type HiveJournal struct {
 	Hive hive.Kind `json:"hive"`
 	Path string    `json:"path"` // of the input
+	// Prefix is where the hive stands in the registry.
+	Prefix string `json:"prefix"`
 	// Original is the hive that the edits were made on: for a dirty hive, the
 	// one that its logs gave.
 	Original FileState      `json:"original"`
@@ -54,7 +56,7 @@ const journalGap = 16
 // newHiveJournal compares a hive before and after, byte by byte. It does not
 // ask the editor what it did.
 func newHiveJournal(in *hive.Input, original, patched []byte) HiveJournal {
-	j := HiveJournal{Hive: in.Hive, Path: in.Path, Original: stateOf(original), Patched: stateOf(patched), Ranges: []JournalRange{}}
+	j := HiveJournal{Hive: in.Hive, Path: in.Path, Prefix: in.Mounts[0].Prefix.String(), Original: stateOf(original), Patched: stateOf(patched), Ranges: []JournalRange{}}
 	common := min(len(original), len(patched))
 	for from := 0; ; {
 		start := nextDifference(original[:common], patched[:common], from)
