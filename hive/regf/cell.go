@@ -193,4 +193,13 @@ func (im *Image) list(off cellOffset) (list, error) {
 	return list(payload), nil
 }
 
+// listQuick is list without the reason: nil where there is no list.
+func (im *Image) listQuick(off cellOffset) list {
+	payload, _, f := im.raw(off)
+	if !f.readable() || elementSize(string(payload[:2])) == 0 {
+		return nil
+	}
+	return list(payload)
+}
+
 func (s sk) descriptor() []byte { return s[skSize : skSize+s.descriptorLength()] }

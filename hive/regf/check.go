@@ -74,16 +74,15 @@ type checker struct {
 	report Report
 	listed map[string]int // issues by code
 
-	inUse, free   bitmap // where cells begin, by kind
-	owned         bitmap // cells that something refers to
-	visited       bitmap // cells that were visited as keys
+	cells         cellMap
 	stack         []keyPlace
 	element       keyPlace                  // the entry of a list that is looked at
 	deferred      []keyPlace                // keys in a list of another than they name
 	strays        map[cellOffset]cellOffset // of those, the ones found nowhere else, and the key whose list they stand in
 	security      securityCheck
 	names         nameTable
-	staleVolatile int // keys with volatile subkeys on record
+	fetched       byte // see fetch; means nothing
+	staleVolatile int  // keys with volatile subkeys on record
 	firstStale    cellOffset
 	freePairs     int
 	firstPair     cellOffset
@@ -99,9 +98,7 @@ type keyPlace struct {
 func newChecker(im *Image) *checker {
 	c := &checker{Image: im, listed: map[string]int{}, strays: map[cellOffset]cellOffset{}}
 	c.report.bounded = true
-	for _, b := range []*bitmap{&c.inUse, &c.free, &c.owned, &c.visited} {
-		*b = newBitmap(len(im.bins))
-	}
+	c.cells = make(cellMap, len(im.bins)/cellsSpan+1)
 	return c
 }
 
@@ -117,8 +114,10 @@ func (c *checker) run() {
 // walk visits all keys below the root in stored order, then those that do not
 // name the key in whose list they stand and were found nowhere else.
 func (c *checker) walk() {
-	c.visited.set(c.root)
-	c.owned.set(c.root)
+	c.visitOnce(c.root)
+	if w, bit := c.cells.at(c.root); w.owned&bit == 0 {
+		w.owned |= bit
+	}
 	c.stack = append(c.stack, keyPlace{c.root, noCell, 0})
 	for {
 		for n := len(c.stack); n > 0; n = len(c.stack) {
@@ -138,7 +137,7 @@ func (c *checker) walk() {
 // adopt visits a stray as a subkey of the key in whose list it stands, unless
 // it was found where it belongs.
 func (c *checker) adopt(stray keyPlace) {
-	if !c.visited.add(stray.key) {
+	if !c.visitOnce(stray.key) {
 		c.secondReference(stray)
 		return
 	}
@@ -167,26 +166,52 @@ const (
 	claimedTwice                // something else does
 )
 
-// claim notes that something refers to the cell at off, which raw could read.
-// What is wrong with that is reported under the key.
-func (c *checker) claim(off, key cellOffset) claimed {
-	if !c.inUse.has(off) {
+// claim notes that something refers to the cell at off, which raw could read,
+// and reports whether nothing else does. What is wrong is reported under the
+// key.
+func (c *checker) claim(off, key cellOffset) bool {
+	w, bit := c.cells.at(off)
+	if w.inUse&^w.owned&bit != 0 {
+		w.owned |= bit
+		return true
+	}
+	return c.claimOdd(off, key)
+}
+
+// claimOdd is claim for what is not as it should be.
+func (c *checker) claimOdd(off, key cellOffset) bool {
+	w, bit := c.cells.at(off)
+	if w.inUse&bit == 0 {
 		want := "want the start of a cell"
-		if c.free.has(off) {
+		if w.free&bit != 0 {
 			want = "want a cell in use"
 		}
 		c.issue("CL05", hive.DamageFatal, off, key, "%s, found %s", want, c.placeOf(off))
 	}
-	if !c.owned.add(off) {
+	if w.owned&bit != 0 {
 		c.unbounded()
 		c.issue("CL04", hive.DamageFatal, off, key, "want a cell that one thing refers to, found a second reference")
-		return claimedTwice
+		return false
 	}
-	return claimedFirst
+	w.owned |= bit
+	return true
+}
+
+// visitOnce notes that a key is visited and reports whether it is the first time.
+func (c *checker) visitOnce(key cellOffset) bool {
+	w, bit := c.cells.at(key)
+	first := w.visited&bit == 0
+	w.visited |= bit
+	return first
+}
+
+func (c *checker) isFree(off cellOffset) bool {
+	w, bit := c.cells.at(off)
+	return w.free&bit != 0
 }
 
 func (c *checker) placeOf(off cellOffset) string {
-	if c.free.has(off) {
+	if c.isFree(off) {
 		return "a free cell"
 	}
 	return c.whatIsAt(off)
@@ -254,25 +279,21 @@ func (c *checker) ownerOf(key cellOffset) cellOffset {
 	return c.keyQuick(key).parent()
 }
 
-// bitmap has one bit for each place where a cell could begin.
-type bitmap []uint64
+// cellsSpan is how many bytes of bins one cellWord stands for.
+const cellsSpan = 64 * cellUnit
 
-func newBitmap(bytes int) bitmap { return make(bitmap, bytes/(64*cellUnit)+1) }
+// cellMap has four bits for each place where a cell could begin; those of a
+// place lie together, so that looking at all four costs one look into memory.
+type cellMap []cellWord
 
-func (b bitmap) has(off cellOffset) bool {
-	word := off / (64 * cellUnit)
-	return off%cellUnit == 0 && int64(word) < int64(len(b)) && b[word]>>(off/cellUnit%64)&1 != 0
+type cellWord struct {
+	inUse   uint64 // a cell in use begins here
+	free    uint64 // a free cell begins here
+	owned   uint64 // something refers to it
+	visited uint64 // it was visited as a key
 }
 
-// set marks off, which lies inside.
-func (b bitmap) set(off cellOffset) { b[off/(64*cellUnit)] |= 1 << (off / cellUnit % 64) }
-
-// add marks off, which lies inside, and reports whether it was not marked yet.
-func (b bitmap) add(off cellOffset) bool {
-	word, bit := off/(64*cellUnit), uint64(1)<<(off/cellUnit%64)
-	if b[word]&bit != 0 {
-		return false
-	}
-	b[word] |= bit
-	return true
+// at returns the word and the bit of a place inside the bins.
+func (m cellMap) at(off cellOffset) (*cellWord, uint64) {
+	return &m[off/cellsSpan], 1 << (off / cellUnit % 64)
 }

@@ -115,12 +115,11 @@ func (c *checker) badBin(at, end int, err error) {
 // what follows it need not be cells, and nothing is said about it.
 func (c *checker) checkCells(at, end int, headed bool) {
 	bins := c.bins
-	inUse, free := c.inUse, c.free
+	cells := c.cells
 	nInUse, nFree, bytesFree, lastFree := 0, 0, int64(0), -1
 	pos := at + binHeaderSize
 	for pos <= end-cellUnit {
 		size := int32(le.Uint32(bins[pos:]))
-		word, bit := pos/(64*cellUnit), uint64(1)<<(uint(pos)/cellUnit%64)
 		n := int(size)
 		if size < 0 {
 			n = -n
@@ -129,12 +128,12 @@ func (c *checker) checkCells(at, end int, headed bool) {
 			break
 		}
 		if size < 0 {
-			inUse[word] |= bit
+			cells[pos/cellsSpan].inUse |= 1 << (uint(pos) / cellUnit % 64)
 			nInUse++
 			pos += n
 			continue
 		}
-		free[word] |= bit
+		cells[pos/cellsSpan].free |= 1 << (uint(pos) / cellUnit % 64)
 		nFree++
 		bytesFree += int64(n)
 		if lastFree == pos {
@@ -170,9 +169,9 @@ func (c *checker) checkLeftOver() {
 		c.issue("NK07", hive.DamageInfo, c.firstStale, noCell, "%d keys count subkeys that existed in memory only; the first is here", c.staleVolatile)
 	}
 	first, size := noCell, int64(0)
-	for i, used := range c.inUse {
-		for lost := used &^ c.owned[i]; lost != 0; lost &= lost - 1 {
-			off := cellOffset((i*64 + bits.TrailingZeros64(lost)) * cellUnit)
+	for i := range c.cells {
+		for lost := c.cells[i].inUse &^ c.cells[i].owned; lost != 0; lost &= lost - 1 {
+			off := cellOffset(i*cellsSpan + bits.TrailingZeros64(lost)*cellUnit)
 			if first == noCell {
 				first = off
 			}

@@ -1,6 +1,10 @@
 package regf
 
-import "hivemend/hive"
+import (
+	"bytes"
+
+	"hivemend/hive"
+)
 
 // maxLeaf is how many elements Windows puts into one leaf at most.
 const maxLeaf = 1013
@@ -9,9 +13,9 @@ const maxLeaf = 1013
 type leafWalk struct {
 	place      keyPlace
 	key        nk
-	elements   uint64 // in all leaves
-	previous   nk     // the subkey before, for the order
-	maxName    int    // longest subkey name, in bytes of UTF-16
+	elements   uint64     // in all leaves
+	previous   storedName // the name of the subkey before, for the order
+	maxName    int        // longest subkey name, in bytes of UTF-16
 	maxClass   int
 	seen       offsetSet // lists of this key
 	incomplete bool      // a list could not be read to its end
@@ -23,7 +27,7 @@ func (c *checker) checkSubkeys(place keyPlace, k nk) {
 	root := k.subkeyList()
 	if k.subkeyCount() == 0 {
 		// Windows does not look at the list then, but some readers do.
-		if l, err := c.list(root); err == nil && l.count() > 0 {
+		if l := c.listQuick(root); l != nil && l.count() > 0 {
 			c.unbounded()
 			c.issue("LS05", hive.DamageAnomaly, off+nkCountField, off, "want the count of subkeys, %d, found 0", l.count())
 		}
@@ -118,7 +122,7 @@ func (c *checker) checkListCell(w *leafWalk, at, from cellOffset) list {
 // and yet no list is gone through more than twice.
 func (c *checker) takes(w *leafWalk, at cellOffset, l list) bool {
 	again := !w.seen.add(at)
-	if c.claim(at, w.place.key) == claimedFirst {
+	if c.claim(at, w.place.key) {
 		return true
 	}
 	if l[0] == 'r' {
@@ -126,8 +130,8 @@ func (c *checker) takes(w *leafWalk, at cellOffset, l list) bool {
 		if len(refs) == 0 {
 			return false
 		}
-		leaf, err := c.list(reference(refs))
-		if err != nil || leaf[0] == 'r' {
+		leaf := c.listQuick(reference(refs))
+		if leaf == nil || leaf[0] == 'r' {
 			return false
 		}
 		l = leaf
@@ -156,6 +160,7 @@ func (c *checker) checkLeaf(w *leafWalk, at cellOffset, l list) {
 		c.issue("LS09", hive.DamageAnomaly, at+cellHeaderSize+2, off, "want at most %d elements, found %d", maxLeaf, n)
 	}
 	kind := l[1]
+	c.fetch(elements, size)
 	for i := 0; i < len(elements); i += size {
 		child := reference(elements[i:])
 		from := at + cellHeaderSize + listHeaderSize + cellOffset(i)
@@ -196,25 +201,28 @@ func (c *checker) checkElement(w *leafWalk, kind byte, element []byte, from cell
 	if !name.compressed || len(name.bytes) == 0 || int(k.nameLength()) > len(name.bytes) || len(name.bytes) > 255 {
 		c.checkKeyName(child, k)
 	}
-	hash, backslash := name.scan()
-	if backslash {
+	if bytes.IndexByte(name.bytes, '\\') >= 0 {
 		c.checkBackslash(child, name)
 	}
-	switch {
-	case kind == 'h' && le.Uint32(element[4:]) != hash:
-		c.badHash(from, child, name, "want hash %#08x, found %#08x", hash, le.Uint32(element[4:]))
-	case kind == 'f' && le.Uint32(element[4:]) != name.leafHint():
-		c.badHash(from, child, name, "want hint %#08x, found %#08x", name.leafHint(), le.Uint32(element[4:]))
+	switch kind {
+	case 'h':
+		if hash := name.hash(); le.Uint32(element[4:]) != hash {
+			c.badHash(from, child, name, "want hash %#08x, found %#08x", hash, le.Uint32(element[4:]))
+		}
+	case 'f':
+		if hint := name.leafHint(); le.Uint32(element[4:]) != hint {
+			c.badHash(from, child, name, "want hint %#08x, found %#08x", hint, le.Uint32(element[4:]))
+		}
 	}
-	if w.previous != nil {
-		if order := w.previous.name().compare(name); order > 0 {
+	if w.previous.bytes != nil {
+		if order := w.previous.compare(name); order > 0 {
 			c.issue("LS06", hive.DamageLoss, from, off, "want subkeys in the order of their names, found %s behind %s",
-				quoteName(name), quoteName(w.previous.name()))
+				quoteName(name), quoteName(w.previous))
 		} else if order == 0 {
 			c.issue("LS07", hive.DamageLoss, from, off, "want names that differ, found %s twice", quoteName(name))
 		}
 	}
-	w.previous = k
+	w.previous = name
 }
 
 // badHash reports a hash or hint that does not belong to the name. Windows
@@ -243,10 +251,24 @@ func (c *checker) takeSubkey(from cellOffset, k nk) {
 		c.issue("NK13", hive.DamageFatal, from, place.owner, "want at most %d levels of keys, found one more", hive.MaxDepth)
 		return
 	}
-	if !c.visited.add(place.key) {
+	if !c.visitOnce(place.key) {
 		c.secondReference(place)
 		return
 	}
 	c.claim(place.key, place.owner)
 	c.stack = append(c.stack, place)
+}
+
+// fetch reads a little of each cell that elements refer to. The cells are
+// about to be examined one after the other, each at the cost of waiting for
+// memory; read in a loop that does nothing else, they come at the same time.
+func (c *checker) fetch(elements []byte, size int) {
+	const nameAt = cellHeaderSize + nkSize
+	bins, sum := c.bins, byte(0)
+	for i := 0; i+4 <= len(elements); i += size {
+		if at := uint64(le.Uint32(elements[i:])); at+nameAt < uint64(len(bins)) {
+			sum += bins[at] + bins[at+nameAt]
+		}
+	}
+	c.fetched += sum
 }

@@ -18,10 +18,11 @@ func (c *checker) checkValues(off cellOffset, k nk) {
 		c.unbounded()
 		c.issue("VL01", hive.DamageLoss, at, off, "want a list of %d values, found a cell for %d", k.valueCount(), len(payload)/4)
 	}
-	if c.claim(at, off) == claimedTwice {
+	if !c.claim(at, off) {
 		return
 	}
 	c.names.reset(len(entries) / 4)
+	c.fetchValues(entries)
 	maxName, maxData := 0, uint32(0)
 	for i := 0; i < len(entries); i += 4 {
 		value := reference(entries[i:])
@@ -34,7 +35,7 @@ func (c *checker) checkValues(off cellOffset, k nk) {
 		name := v.name()
 		maxName = max(maxName, 2*name.units())
 		maxData = max(maxData, v.dataSize()&^inlineBit)
-		if c.claim(value, off) == claimedTwice {
+		if !c.claim(value, off) {
 			continue
 		}
 		c.checkValueRecord(value, v, name, off)
@@ -46,6 +47,23 @@ func (c *checker) checkValues(off cellOffset, k nk) {
 	if maxData > k.maxValueData() {
 		c.issue("NK09", hive.DamageAnomaly, off+nkHintField+12, off, "want at least %d bytes for the longest data, found %d", maxData, k.maxValueData())
 	}
+}
+
+// fetchValues is fetch for values and their data.
+func (c *checker) fetchValues(entries []byte) {
+	bins, sum := c.bins, byte(0)
+	for i := 0; i+4 <= len(entries); i += 4 {
+		at := uint64(le.Uint32(entries[i:]))
+		if at+cellHeaderSize+vkSize > uint64(len(bins)) {
+			continue
+		}
+		if v := vk(bins[at+cellHeaderSize:]); !v.isInline() {
+			if data := uint64(v.data()); data < uint64(len(bins)) {
+				sum += bins[data]
+			}
+		}
+	}
+	c.fetched += sum
 }
 
 // badValue reports an entry that leads to no value.
@@ -72,8 +90,10 @@ func (c *checker) checkValueRecord(value cellOffset, v vk, name storedName, off 
 	if v.flags() > vkCompressed|vkTombstone {
 		c.issue("VK06", hive.DamageAnomaly, value+vkFlagsField, off, "value %s: want flags 0 to 3, found %#x", quoteName(name), v.flags())
 	}
-	hash, _ := name.scan()
-	if other := c.names.add(c.Image, hash, value, name); other {
+	if c.names.lone {
+		return
+	}
+	if c.names.add(c.Image, name.foldKey(), value, name) {
 		c.issue("VL02", hive.DamageLoss, value, off, "want names that differ, found %s twice", quoteName(name))
 	}
 }
@@ -98,10 +118,11 @@ func (c *checker) checkData(value cellOffset, v vk, off cellOffset) {
 		c.badReference("VK04", hive.DamageLoss, v.data(), value+vkDataField, off, "data of value "+quoteName(v.name()))
 		return
 	}
-	if c.free.has(v.data()) {
+	free := c.isFree(v.data())
+	if free {
 		c.issue("VK04", hive.DamageLoss, v.data(), off, "data of value %s: want a cell in use, found a free cell", quoteName(v.name()))
 	}
-	twice := c.claimData(v.data(), off) == claimedTwice
+	first := c.claimData(v.data(), free, off)
 	big := size > segmentSize && hasBigData(c.minor)
 	switch {
 	case uint64(size) <= uint64(len(payload)):
@@ -109,7 +130,7 @@ func (c *checker) checkData(value cellOffset, v vk, off cellOffset) {
 			c.issue("DB04", hive.DamageInfo, v.data(), off, "value %s: want its %d bytes of data in segments, found them in one cell", quoteName(v.name()), size)
 		}
 	case c.isBigData(size, payload):
-		if !twice {
+		if first {
 			c.checkBigData(v.data(), db(payload), size, v, off)
 		}
 	case big:
@@ -122,11 +143,12 @@ func (c *checker) checkData(value cellOffset, v vk, off cellOffset) {
 }
 
 // claimData is claim for a cell of data; that it is free was reported already.
-func (c *checker) claimData(at, off cellOffset) claimed {
-	if c.free.has(at) && c.owned.add(at) {
-		return claimedFirst
+func (c *checker) claimData(at cellOffset, free bool, key cellOffset) bool {
+	if w, bit := c.cells.at(at); free && w.owned&bit == 0 {
+		w.owned |= bit
+		return true
 	}
-	return c.claim(at, off)
+	return c.claim(at, key)
 }
 
 // checkBigData examines the record of big data, the list of its segments and
@@ -146,7 +168,7 @@ func (c *checker) checkBigData(at cellOffset, d db, size uint32, v vk, off cellO
 		c.unbounded()
 		c.issue("DB03", hive.DamageLoss, d.segments(), off, "value %s: want a list of %d segments, found a cell for %d", quoteName(v.name()), d.count(), len(refs)/4)
 	}
-	if c.claim(d.segments(), off) == claimedTwice {
+	if !c.claim(d.segments(), off) {
 		return
 	}
 	rest := uint64(size)
@@ -167,21 +189,25 @@ func (c *checker) checkBigData(at cellOffset, d db, size uint32, v vk, off cellO
 	}
 }
 
-// nameTable tells names apart by their hashes. Emptying it costs nothing: what
+// nameTable tells names apart. Emptying it costs nothing: what
 // an earlier generation put in does not count.
 type nameTable struct {
+	lone       bool // there is one name only, and nothing to tell it from
 	slots      []nameSlot
 	generation uint32
 }
 
 type nameSlot struct {
 	generation uint32
-	hash       uint32
+	key        uint32 // see storedName.foldKey
 	value      cellOffset
 }
 
 // reset empties the table and makes room for n names, which are there.
 func (t *nameTable) reset(n int) {
+	if t.lone = n == 1; t.lone {
+		return
+	}
 	if 2*n > len(t.slots) {
 		size := max(256, len(t.slots))
 		for size < 2*n {
@@ -194,16 +220,16 @@ func (t *nameTable) reset(n int) {
 
 // add puts in the name of a value and reports whether another value of the
 // same name, whatever the case, is there already.
-func (t *nameTable) add(im *Image, hash uint32, value cellOffset, name storedName) bool {
+func (t *nameTable) add(im *Image, key uint32, value cellOffset, name storedName) bool {
 	mask := uint32(len(t.slots) - 1)
 	same := false
-	for i := hash * 0x9e3779b1 >> 7 & mask; ; i = (i + 1) & mask {
+	for i := key * 0x9e3779b1 >> 7 & mask; ; i = (i + 1) & mask {
 		s := &t.slots[i]
 		if s.generation != t.generation {
-			*s = nameSlot{t.generation, hash, value}
+			*s = nameSlot{t.generation, key, value}
 			return same
 		}
-		if s.hash == hash && !same {
+		if s.key == key && !same {
 			same = im.valueQuick(s.value).name().compare(name) == 0
 		}
 	}

@@ -31,10 +31,13 @@ func (f corpusFile) isLog() bool {
 	return strings.HasPrefix(ext, ".LOG")
 }
 
+// corpusFolder is where real hives lie, or "".
+func corpusFolder() string { return os.Getenv("HIVEMEND_CORPUS") }
+
 // corpus lists the files of the corpus that HIVEMEND_CORPUS names.
 func corpus(t testing.TB) []corpusFile {
 	t.Helper()
-	dir := os.Getenv("HIVEMEND_CORPUS")
+	dir := corpusFolder()
 	if dir == "" {
 		t.Skip("HIVEMEND_CORPUS does not name a folder of hives")
 	}
@@ -58,7 +61,7 @@ func corpus(t testing.TB) []corpusFile {
 // corpusBytes returns a file of the corpus, unpacked.
 func corpusBytes(t testing.TB, path string) []byte {
 	t.Helper()
-	dir := os.Getenv("HIVEMEND_CORPUS")
+	dir := corpusFolder()
 	if dir == "" {
 		t.Skip("HIVEMEND_CORPUS does not name a folder of hives")
 	}

@@ -16,11 +16,11 @@ func reference(b []byte) cellOffset { return cellOffset(le.Uint32(b)) }
 // itself, or for what an ri refers to. What is damaged is left out, and so is
 // a leaf that the ri names a second time. whole is false when anything was.
 func (im *Image) leaves(off cellOffset, visit func(leaf list) bool) (whole bool) {
-	l, err := im.list(off)
-	if err != nil {
+	l := im.listQuick(off)
+	if l == nil {
 		return false
 	}
-	if l.kind() != "ri" {
+	if l[0] != 'r' {
 		visit(l)
 		return l.fits()
 	}
@@ -28,8 +28,8 @@ func (im *Image) leaves(off cellOffset, visit func(leaf list) bool) (whole bool)
 	var seen offsetSet
 	whole = l.fits()
 	for ; len(refs) > 0; refs = refs[size:] {
-		leaf, err := im.list(reference(refs))
-		if err != nil || leaf.kind() == "ri" || !seen.add(reference(refs)) {
+		leaf := im.listQuick(reference(refs))
+		if leaf == nil || leaf[0] == 'r' || !seen.add(reference(refs)) {
 			whole = false
 			continue
 		}

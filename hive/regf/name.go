@@ -57,27 +57,54 @@ func (n storedName) upper(i int) uint16 {
 	return hive.Upcase(le.Uint16(n.bytes[2*i:]))
 }
 
-// hash is the number that an lh list keeps of a name.
-func (n storedName) hash() uint32 {
-	h, _ := n.scan()
+// hash is the number that an lh list keeps of a name: each unit in upper case
+// added to 37 times what came before.
+func (n storedName) hash() (h uint32) {
+	if !n.compressed {
+		for i := range n.units() {
+			h = h*37 + uint32(n.upper(i))
+		}
+		return h
+	}
+	b := n.bytes
+	for ; len(b) >= 4; b = b[4:] {
+		h = h*(37*37*37*37) + uint32(latinUpcase[b[0]])*(37*37*37) + uint32(latinUpcase[b[1]])*(37*37) +
+			uint32(latinUpcase[b[2]])*37 + uint32(latinUpcase[b[3]])
+	}
+	for _, c := range b {
+		h = h*37 + uint32(latinUpcase[c])
+	}
 	return h
 }
 
-// scan returns the hash of the name and whether there is a backslash in it.
-func (n storedName) scan() (h uint32, backslash bool) {
-	if n.compressed {
-		for _, c := range n.bytes {
-			h = h*37 + uint32(latinUpcase[c])
-			backslash = backslash || c == '\\'
+// foldKey returns a number that is the same for names that are the same
+// whatever the case, and nearly always different for others. It is quicker
+// than hash: setting one bit makes capitals of most letters small, and of few
+// other characters something else.
+func (n storedName) foldKey() uint32 {
+	b := n.bytes
+	if !n.compressed {
+		b = make([]byte, n.units())
+		for i := range b {
+			if u := n.upper(i); u == 0x178 { // the capital of U+00FF
+				b[i] = 0xff
+			} else {
+				b[i] = byte(u)
+			}
 		}
-		return h, backslash
 	}
-	for i := range n.units() {
-		u := n.upper(i)
-		h = h*37 + uint32(u)
-		backslash = backslash || u == '\\'
+	const lower, mix = 0x2020202020202020, 0x9e3779b97f4a7c15
+	h := uint64(len(b))
+	for ; len(b) >= 8; b = b[8:] {
+		h = (h ^ (le.Uint64(b) | lower)) * mix
+		h ^= h >> 32
 	}
-	return h, backslash
+	tail := uint64(0)
+	for _, c := range b {
+		tail = tail<<8 | uint64(c|0x20)
+	}
+	h = (h ^ tail) * mix
+	return uint32(h >> 32)
 }
 
 // compressible reports whether all characters of the name are below U+0100.
