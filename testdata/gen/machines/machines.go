@@ -102,7 +102,7 @@ func ts2003() Machine {
 		AsOf: utc(2009, 11, 30, 0, 0), System: t.root, Software: newSoftware(c).root, Minor: c.minor, Written: c.shutdown,
 		Expected: []Expectation{
 			{"TS-CERT-CORRUPT", "error", "signature", set1 + parametersKey, "Certificate", ts2003DamagedAt, original},
-			{"TS-X509-ORPHAN", "warning", "id-missing", set1 + parametersKey, "X509 Certificate", -1, 0},
+			{"TS-X509-ORPHAN", "warning", "id-missing", set1 + parametersKey, "X509 Certificate ID", -1, 0},
 		},
 	}
 }

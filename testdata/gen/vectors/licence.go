@@ -85,7 +85,6 @@ func hardwareIDs() []Vector {
 	l.corrupt("blank", "zeros", "20 zero bytes", make([]byte, 20))
 	l.corrupt("blank", "blank", "16 zero bytes behind the platform", put(good, 4, make([]byte, 16)...))
 	l.corrupt("blank", "ones", "16 bytes FF behind the platform", put(good, 4, bytes.Repeat([]byte{0xff}, 16)...))
-	l.text("text", good)
-	l.add(Vector{Name: "none", About: "stored with the type REG_SZ", Type: hive.RegSZ, Data: good, Rule: l.rule, Cause: "type", FailingByte: -1})
+	l.add(Vector{Name: "type", About: "20 bytes stored with the type REG_SZ", Type: hive.RegSZ, Data: good, Rule: l.rule, Cause: "type", FailingByte: -1})
 	return l.all
 }
