@@ -84,7 +84,7 @@ func notReadable(p *analyze.Pass, at analyze.Place, v hive.Value, err error) {
 func corruptCertificate(p *analyze.Pass, pv propValue) analyze.Finding {
 	f := p.New(pv.key.LocateValue(pv.value))
 	f.Evidence = faultEvidence(pv.fault)
-	search, searched := searchCertificate(pv)
+	search, searched := searchByte(p, pv.key.Place, pv.fault.Cause, func() verdict.Search { return propcert.Search(pv.data, propcert.SearchBudget) })
 	if searched {
 		addSearch(&f.Evidence, search)
 	}
@@ -97,10 +97,7 @@ func corruptCertificate(p *analyze.Pass, pv propValue) analyze.Finding {
 		f.Confidence = analyze.Medium
 	}
 	f.Fix = certificateFix(p, pv)
-	if search.Outcome == verdict.Found {
-		edit := restore(pv.key.Place, pv.value, pv.data, search, p.Rule.ID)
-		f.Fix.Choices = []analyze.Choice{{Name: analyze.ChoiceRestore, Edits: []hive.Edit{edit}}}
-	}
+	addRestore(p, &f, pv.key.Place, pv.value, pv.data, search)
 	f.ManualSteps = certificateSteps(p)
 	return f
 }
@@ -113,18 +110,6 @@ func certificateFix(p *analyze.Pass, pv propValue) *analyze.Fix {
 		return &analyze.Fix{Default: true, Edits: []hive.Edit{pv.key.DeleteValue(pv.value, p.Rule.ID, reason)}}
 	}
 	return &analyze.Fix{Default: true, Edits: pv.key.deleteSet(p.Rule.ID, reason)}
-}
-
-// searchCertificate looks for the one changed byte where the value is long
-// enough for the signature to say anything.
-func searchCertificate(pv propValue) (verdict.Search, bool) {
-	switch pv.fault.Cause {
-	case verdict.Structure, verdict.Key, verdict.Signature:
-		if pv.key.InScope {
-			return propcert.Search(pv.data, propcert.SearchBudget), true
-		}
-	}
-	return verdict.Search{Outcome: verdict.NotFound}, false
 }
 
 func addCertificate(e *analyze.Evidence, c *propcert.Cert) {

@@ -148,14 +148,19 @@ func corruptChain(p *analyze.Pass, cv chainValue) analyze.Finding {
 	if cv.chain.FaultCertificate >= 0 {
 		f.Evidence.Set("certificate", cv.chain.FaultCertificate)
 	}
+	search, searched := searchByte(p, cv.key.Place, cv.fault.Cause, func() verdict.Search { return chain.Search(cv.data, chain.SearchBudget) })
+	if searched {
+		addSearch(&f.Evidence, search)
+	}
 	addChain(p, &f.Evidence, cv.chain)
 	f.Evidence.Set("fields", fieldEvidence(cv.chain.Fields))
 	if cv.fault.Cause == verdict.Type || cv.fault.Cause == verdict.Date {
 		f.Confidence = analyze.Medium
 	}
-	f.Message = fmt.Sprintf("%s in %s is damaged: %s Clients that check the server's chain refuse the connection; the server asks its licence server for a new one once it is gone.",
-		label(cv.value.Name()), shortPath(cv.key.Place), cv.fault.Detail)
+	f.Message = fmt.Sprintf("%s in %s is damaged: %s%s Clients that check the server's chain refuse the connection; the server asks its licence server for a new one once it is gone.",
+		label(cv.value.Name()), shortPath(cv.key.Place), cv.fault.Detail, searchSentence(search, cv.data))
 	f.Fix = &analyze.Fix{Default: true, Edits: cv.key.deleteSet(p.Rule.ID, fmt.Sprintf("%s is damaged (%s); the licence server issues a new one", cv.value.Name(), cv.fault.Cause))}
+	addRestore(p, &f, cv.key.Place, cv.value, cv.data, search)
 	f.ManualSteps = certificateSteps(p)
 	return f
 }
@@ -433,10 +438,11 @@ func (s *noteSet) report() {
 }
 
 func runX509Foreign(p *analyze.Pass) {
-	if p.Computer == "" {
+	sound := soundChains(p)
+	if p.Computer == "" && len(sound) > 0 {
 		p.NotChecked("the computer's name is not known")
 	}
-	for _, cv := range soundChains(p) {
+	for _, cv := range sound {
 		leaf := cv.chain.Leaf()
 		if leaf == nil {
 			continue

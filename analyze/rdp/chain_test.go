@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"hivemend/analyze"
 	"hivemend/hive"
 	"hivemend/testdata/gen/encode"
 )
@@ -134,5 +135,18 @@ func TestOrphanBesideAnErrorIsFixed(t *testing.T) {
 	m.sys(rcmPath, "Certificate", hive.RegBinary, []byte{1})
 	if f := finding(t, m.run(), "TS-X509-ORPHAN"); !f.Fix.Default || len(f.Fix.Edits) != 2 {
 		t.Errorf("fix %+v", f.Fix)
+	}
+}
+
+func TestChainSearch(t *testing.T) {
+	m := rodent()
+	x1 := permanentChain()
+	m.sys(rcmPath, "X509 Certificate", hive.RegBinary, flip(x1, 262))
+	f := finding(t, m.run(), "TS-X509-CORRUPT")
+	if f.Evidence.Get("search") != "found" || f.Evidence.Get("failingByte") != 262 || f.Evidence.Get("original") != int(x1[262]) {
+		t.Errorf("evidence %v", f.Evidence[:6])
+	}
+	if put, ok := f.Fix.Choice(analyze.ChoiceRestore); !ok || !slices.Equal(put[0].Data, x1) {
+		t.Error("the chain is not restored")
 	}
 }

@@ -29,6 +29,37 @@ func addSearch(e *analyze.Evidence, s verdict.Search) {
 	}
 }
 
+// maxSearches bounds the searches for one changed byte on one machine: a
+// store full of damaged licences must not cost hours. Those beyond it count as
+// exhausted.
+const maxSearches = 8
+
+// searchByte looks for the one changed byte of a damaged value, where the kind
+// of damage allows that there is one. The second result is false where it was
+// not looked for.
+func searchByte(p *analyze.Pass, at analyze.Place, cause verdict.Cause, search func() verdict.Search) (verdict.Search, bool) {
+	none := verdict.Search{Outcome: verdict.NotFound}
+	switch cause {
+	case verdict.None, verdict.Type, verdict.Empty, verdict.Truncated:
+		return none, false
+	}
+	if !at.InScope {
+		return none, false
+	}
+	done := p.Once("searches", func() any { return new(int) }).(*int)
+	if *done++; *done > maxSearches {
+		return verdict.Search{Outcome: verdict.Exhausted}, true
+	}
+	return search(), true
+}
+
+// addRestore offers to put the changed byte back instead of deleting.
+func addRestore(p *analyze.Pass, f *analyze.Finding, at analyze.Place, v hive.Value, data []byte, s verdict.Search) {
+	if s.Outcome == verdict.Found {
+		f.Fix.Choices = []analyze.Choice{{Name: analyze.ChoiceRestore, Edits: []hive.Edit{restore(at, v, data, s, p.Rule.ID)}}}
+	}
+}
+
 // searchSentence says in words what the search gave, with a space before it.
 func searchSentence(s verdict.Search, data []byte) string {
 	if s.Outcome != verdict.Found {

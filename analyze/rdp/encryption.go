@@ -118,15 +118,21 @@ func levelName(p *analyze.Pass, level uint32) string {
 }
 
 func runEncryptionInvalid(p *analyze.Pass) {
-	if len(p.Roots(hive.Software)) == 0 {
-		p.NotChecked("no SOFTWARE hive was given, so a policy that overrides the encryption level would not be seen")
-	}
 	for _, set := range p.ControlSets() {
 		for _, at := range listeners(set) {
+			notePolicyUnseen(p)
 			if f, bad := invalidLevel(p, set, at); bad {
 				p.Report(at, f)
 			}
 		}
+	}
+}
+
+// notePolicyUnseen says that the setting that wins may lie in a hive that was
+// not given.
+func notePolicyUnseen(p *analyze.Pass) {
+	if len(p.Roots(hive.Software)) == 0 {
+		p.NotChecked("no SOFTWARE hive was given, so a policy that overrides the encryption level would not be seen")
 	}
 }
 
@@ -185,6 +191,7 @@ func runEncryptionLevel(p *analyze.Pass) {
 			continue
 		}
 		for _, at := range listeners(set) {
+			notePolicyUnseen(p)
 			if level, ok := at.DWORD(minEncryptionLevel); ok && mayMismatch(at, level) {
 				p.Report(at, highLevel(p, at, level))
 			}

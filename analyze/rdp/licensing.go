@@ -262,7 +262,7 @@ func graceDays(p *analyze.Pass) int {
 }
 
 func runW2K(p *analyze.Pass) {
-	if p.Windows.Version == "" {
+	if p.Windows.Version == "" && p.Windows.Era != analyze.EraNT6 {
 		p.NotChecked("the version of Windows is not known")
 		return
 	}

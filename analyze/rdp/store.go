@@ -248,6 +248,10 @@ func corruptLicence(p *analyze.Pass, k calKey) analyze.Finding {
 	if k.license.FaultCertificate >= 0 {
 		f.Evidence.Set("certificate", k.license.FaultCertificate)
 	}
+	search, searched := searchByte(p, k.Place, k.fault.Cause, func() verdict.Search { return licence.Search(k.data, licence.SearchBudget) })
+	if searched {
+		addSearch(&f.Evidence, search)
+	}
 	if len(k.license.Grants) > 0 {
 		addGrant(p, &f.Evidence, k.license.Grants[len(k.license.Grants)-1])
 	}
@@ -255,8 +259,9 @@ func corruptLicence(p *analyze.Pass, k calKey) analyze.Finding {
 	if k.fault.Cause == verdict.Type || k.fault.Cause == verdict.Date {
 		f.Confidence = analyze.Medium
 	}
-	f.Message = fmt.Sprintf("%s in %s is damaged: %s The client presents it and is refused, often with \"An error occurred in the licensing protocol\".", label(k.value.Name()), shortPath(k.Place), k.fault.Detail)
+	f.Message = fmt.Sprintf("%s in %s is damaged: %s%s The client presents it and is refused, often with \"An error occurred in the licensing protocol\".", label(k.value.Name()), shortPath(k.Place), k.fault.Detail, searchSentence(search, k.data))
 	f.Fix = deleteLicence(p, k, true, fmt.Sprintf("the licence is damaged (%s); the licence server issues a new one", k.fault.Cause))
+	addRestore(p, &f, k.Place, k.value, k.data, search)
 	f.ManualSteps = clientSteps()
 	return f
 }
@@ -440,13 +445,13 @@ func duplicate(p *analyze.Pass, k, newest calKey) analyze.Finding {
 }
 
 func runCALForeign(p *analyze.Pass) {
-	if p.Computer == "" {
-		p.NotChecked("the computer's name is not known")
-		return
-	}
 	allLicences(p, func(k calKey) {
 		g, ok := k.sound()
 		if !ok || g.Machine == "" || hive.EqualFold(g.Machine, p.Computer) {
+			return
+		}
+		if p.Computer == "" {
+			p.NotChecked("the computer's name is not known")
 			return
 		}
 		f := p.New(k.LocateValue(k.value))

@@ -103,3 +103,32 @@ func TestStoreFixes(t *testing.T) {
 		t.Errorf("edits for an older licence: %+v", f.Fix)
 	}
 }
+
+func TestLicenceSearch(t *testing.T) {
+	m := clientXP()
+	l1 := encode.SampleLicence()
+	m.soft(licence0, "ClientLicense", hive.RegBinary, flip(l1, 1700))
+	f := finding(t, m.run(), "LIC-CAL-CORRUPT")
+	if f.Evidence.Get("failingByte") != 1700 || f.Evidence.Get("original") != int(l1[1700]) {
+		t.Errorf("evidence %v", f.Evidence[:6])
+	}
+	if put, ok := f.Fix.Choice(analyze.ChoiceRestore); !ok || !slices.Equal(put[0].Data, l1) {
+		t.Error("the licence is not restored")
+	}
+}
+
+// TestManyDamagedLicences holds the work for one machine in bounds: only so
+// many values are searched for a changed byte.
+func TestManyDamagedLicences(t *testing.T) {
+	m := clientXP()
+	for _, n := range []string{"000", "001", "002", "003", "004", "005", "006", "007", "008"} {
+		licence(m, `Store\LICENSE`+n, []byte("nothing of the kind"))
+	}
+	outcomes := map[any]int{}
+	for _, f := range m.run().Findings {
+		outcomes[f.Evidence.Get("search")]++
+	}
+	if outcomes["none"] != 8 || outcomes["exhausted"] != 1 {
+		t.Errorf("outcomes %v", outcomes)
+	}
+}
