@@ -70,15 +70,13 @@ func (c *checker) checkClass(off cellOffset, k nk) {
 	}
 }
 
-// checkKeyName examines the stored name of a key.
+// checkKeyName examines the length and the characters of a name.
 func (c *checker) checkKeyName(off cellOffset, k nk) {
 	name := k.name()
 	stored := int(k.nameLength())
 	units := name.units()
 	at := off + nkLengthField
 	switch {
-	case stored > len(name.bytes):
-		c.issue("NK01", hive.DamageFatal, at, off, "want a name of at most %d bytes, found %d", len(name.bytes), stored)
 	case stored == 0 && off != c.root:
 		c.issue("NK02", hive.DamageLoss, at, off, "want a name, found none")
 	case !name.compressed && stored%2 != 0:

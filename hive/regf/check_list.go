@@ -196,11 +196,15 @@ func (c *checker) badSubkey(child, from, off cellOffset) {
 func (c *checker) checkElement(w *leafWalk, kind byte, element []byte, from cellOffset, k nk) {
 	child, off := c.element.key, w.place.key
 	name := k.name()
-	w.maxName = max(w.maxName, 2*name.units())
 	w.maxClass = max(w.maxClass, int(k.classLength()))
-	if !name.compressed || len(name.bytes) == 0 || int(k.nameLength()) > len(name.bytes) || len(name.bytes) > 255 {
+	if !name.compressed || len(name.bytes) == 0 || len(name.bytes) > 255 {
 		c.checkKeyName(child, k)
 	}
+	if stored := int(k.nameLength()); stored > len(name.bytes) {
+		c.issue("NK01", hive.DamageFatal, child+nkLengthField, child, "want a name of at most %d bytes, found %d", len(name.bytes), stored)
+		return
+	}
+	w.maxName = max(w.maxName, 2*name.units())
 	if bytes.IndexByte(name.bytes, '\\') >= 0 {
 		c.checkBackslash(child, name)
 	}

@@ -33,7 +33,9 @@ func (c *checker) checkValues(off cellOffset, k nk) {
 		}
 		c.report.Values++
 		name := v.name()
-		maxName = max(maxName, 2*name.units())
+		if int(v.nameLength()) <= len(name.bytes) {
+			maxName = max(maxName, 2*name.units())
+		}
 		maxData = max(maxData, v.dataSize()&^inlineBit)
 		if !c.claim(value, off) {
 			continue
