@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"hivemend/analyze"
 	"hivemend/hive"
 	"hivemend/testdata/gen/encode"
 )
