@@ -9,8 +9,10 @@ type Decoded struct {
 	// Secret is set where the contents must not be shown.
 	Secret bool `json:"secret,omitempty"`
 	// Problem says in one sentence what is wrong; "" where nothing is.
-	Problem string         `json:"problem,omitempty"`
-	Fields  []DecodedField `json:"fields,omitempty"`
+	Problem string `json:"problem,omitempty"`
+	// Notes are what is odd about the value but no damage.
+	Notes  []string       `json:"notes,omitempty"`
+	Fields []DecodedField `json:"fields,omitempty"`
 }
 
 // DecodedField is one field of a structure with the bytes it was read from.
