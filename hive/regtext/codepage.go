@@ -3,7 +3,9 @@ package regtext
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
@@ -47,7 +49,8 @@ func newCodePage(number int) (*codePage, error) {
 	}
 	enc, ok := codePages[number]
 	if !ok {
-		return nil, fmt.Errorf("code page %d is not known; known are 437, 850 to 866, 874, 932, 936, 949, 950, 1250 to 1258, 54936 and 65001 (UTF-8)", number)
+		known := slices.Sorted(maps.Keys(codePages))
+		return nil, fmt.Errorf("code page %d is not known; known are %s", number, strings.Trim(fmt.Sprint(known), "[]"))
 	}
 	cp := &codePage{number: number, enc: enc}
 	if single, ok := enc.(*charmap.Charmap); ok {

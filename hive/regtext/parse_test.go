@@ -152,6 +152,7 @@ func TestDiagnostics(t *testing.T) {
 		{"\"a\"=hex(2):\r\n\"b\"=hex(123456789):00\r\n\"c\"=hex():00", "5:5 E-DATA, 6:5 E-DATA", "a=2:"},
 		{"\"a\"=hex(000000002):\r\n", "", "a=2:"},
 		{"\"a\"=hex:\u0130\r\n", "4:9 E-HEX", ""},
+		{"\"a\"=hex:0\u0130,00,00\r\n\"b\"=hex:\u01300,00,00\r\n\"c\"=hex:00\u012c00,00", "4:10 E-HEX, 5:9 E-HEX, 6:11 E-HEX", ""},
 	} {
 		f := parse(t, v5(tt.lines), Options{File: "x.reg"})
 		if codes(f) != tt.codes || values(f) != tt.values {
@@ -320,6 +321,29 @@ func TestHeaderOnly(t *testing.T) {
 		if got := rewrite(t, f.Tree()); len(f.Ops) != 0 || cursor.String(got) != v5Header+"\r\n" {
 			t.Errorf("%q gives %v, written as %q", text, f.Ops, cursor.String(got))
 		}
+	}
+}
+
+// TestLimits: what Windows just allows is read, and written.
+func TestLimits(t *testing.T) {
+	f := parse(t, v5("\""+strings.Repeat("v", maxValueName)+"\"=-\r\n[HKEY_LOCAL_MACHINE"+strings.Repeat("\\"+strings.Repeat("k", maxKeyName), maxPath-1)+"]\r\n"), Options{Strict: true})
+	if len(f.Ops) != 3 {
+		t.Errorf("%d ops, want 3", len(f.Ops))
+	}
+	checkReprint(t, f, false)
+	if maxPath != 514 || maxKeyName != 255 || maxValueName != 16383 {
+		t.Errorf("limits %d, %d, %d", maxPath, maxKeyName, maxValueName)
+	}
+	w := NewWriter(&bytes.Buffer{}, WriterOptions{})
+	if err := w.Key(f.Ops[2].Key.Join("k")); !errors.Is(err, ErrUnrepresentable) {
+		t.Errorf("one level more: %v", err)
+	}
+	if err := w.Key(hive.Path{hive.Users, "k" + strings.Repeat("k", maxKeyName)}); !errors.Is(err, ErrUnrepresentable) {
+		t.Errorf("one character more: %v", err)
+	}
+	over := parse(t, v5("\"v"+strings.Repeat("v", maxValueName)+"\"=-"), Options{})
+	if codes(over) != "4:1 E-NAME-LENGTH" {
+		t.Errorf("one character more: %s", codes(over))
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"hivemend/hive/cursor"
 )
 
-// print writes edits, all of which must be representable.
-func print(t testing.TB, opt WriterOptions, edits []hive.Edit) []byte {
+// printEdits writes edits, all of which must be representable.
+func printEdits(t testing.TB, opt WriterOptions, edits []hive.Edit) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := NewWriter(&out, opt)
@@ -47,7 +47,7 @@ func sameEdits(a, b []hive.Edit) bool {
 // checkReprint: what was read can be written, and is read again as the same.
 func checkReprint(t testing.TB, f *File, anyRoot bool) {
 	edits := f.Edits()
-	text := print(t, WriterOptions{AnyRoot: anyRoot}, edits)
+	text := printEdits(t, WriterOptions{AnyRoot: anyRoot}, edits)
 	again, err := Parse(text, Options{AnyRoot: anyRoot, Strict: true})
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, cursor.String(text))

@@ -88,6 +88,7 @@ func TestWriterBytes(t *testing.T) {
 		{"units, not characters, are counted", Lossless, []entry{{strings.Repeat("\U0001f600", 9), 3, counting(20)}},
 			`"` + strings.Repeat("\U0001f600", 9) + "\"=hex:" + list(0, 18) + ",\\\r\n  " + list(18, 20) + "\r\n"},
 		{"lone surrogate", Lossless, []entry{{"a", 1, []byte{0, 0xd8, 'x', 0, 0, 0}}}, "\"a\"=hex(1):00,d8,78,00,00,00\r\n"},
+		{"lone low surrogate", Lossless, []entry{{"a", 1, []byte{0, 0xdc, 'x', 0, 0, 0}}}, "\"a\"=hex(1):00,dc,78,00,00,00\r\n"},
 		{"pair", Lossless, []entry{{"a", 1, sz("\U0001f600")}}, "\"a\"=\"\U0001f600\"\r\n"},
 	} {
 		got := write(t, WriterOptions{Dialect: tt.dialect}, key, tt.entries...)

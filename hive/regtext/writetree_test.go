@@ -130,7 +130,7 @@ func TestWriteEdits(t *testing.T) {
 		{Op: hive.DeleteValue, Key: key, Value: "b"},
 		{Op: hive.CreateKey, Key: key},
 	}
-	got := cursor.String(print(t, WriterOptions{}, edits))
+	got := cursor.String(printEdits(t, WriterOptions{}, edits))
 	want := v5Header + "\r\n" + top + "\"a\"=-\r\n@=\"x\"\r\n\r\n[-" + top[1:len(top)-3] + "\\sub]\r\n\r\n" + top + "\"b\"=-\r\n\r\n" + top + "\r\n"
 	if got != want {
 		t.Errorf("%q, want %q", got, want)
