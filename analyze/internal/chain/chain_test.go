@@ -3,22 +3,18 @@ package chain
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"slices"
 	"testing"
 	"time"
 
 	"hivemend/analyze/internal/mscert"
+	"hivemend/analyze/internal/mscert/mscerttest"
 	"hivemend/analyze/internal/verdict"
 )
 
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return mscerttest.Unhex(s)
 }
 
 func flip(b []byte, at int) []byte {
@@ -200,5 +196,163 @@ func TestCountOf201ReadsNoMore(t *testing.T) {
 	c := Decode(data)
 	if c.Cause != verdict.Count || len(c.Fields) > 2*mscert.MaxCertificates+3 {
 		t.Errorf("cause %q, %d fields", c.Cause, len(c.Fields))
+	}
+}
+
+func TestGeneratedChains(t *testing.T) {
+	rootKey, middleKey, leafKey := mscerttest.TestKey(1024, 1), mscerttest.TestKey(1024, 2), mscerttest.TestKey(512, 3)
+	rootName, middleName := mscerttest.Name("Root", "Redmond"), mscerttest.Name("LS01", "WORKGROUP")
+	root := mscerttest.Template{Subject: rootName, Key: rootKey}
+	middle := mscerttest.Template{Subject: middleName, Issuer: rootName, Key: middleKey}
+	leaf := mscerttest.Template{Subject: mscerttest.Name("ncalrpc:TS01", "x"), Issuer: middleName, Key: leafKey}
+	data := mscerttest.Chain(2, root.Certificate(rootKey), middle.Certificate(rootKey), leaf.Certificate(middleKey))
+	c := Decode(data)
+	if !c.Healthy() || c.Temporary || len(c.Certificates) != 3 || c.Leaf().Key.Bits > 512 {
+		t.Errorf("three certificates: cause %q, %d certificates (%s)", c.Cause, len(c.Certificates), c.Detail)
+	}
+	if len(c.Notes) != 1 || c.Notes[0].Kind != verdict.Weak {
+		t.Errorf("notes %v", c.Notes)
+	}
+	swapped := mscerttest.Chain(2, root.Certificate(rootKey), leaf.Certificate(middleKey), middle.Certificate(rootKey))
+	if c := Decode(swapped); c.Cause != verdict.Issuer || c.FaultCertificate != 1 {
+		t.Errorf("swapped: cause %q in certificate %d", c.Cause, c.FaultCertificate)
+	}
+	for at := 0; at < len(data)-20; at += 211 {
+		r := Search(flip(data, at), SearchBudget)
+		if r.Outcome != verdict.Found || r.FailingByte != at || r.Original != data[at] {
+			t.Errorf("flip %d of three certificates: %+v", at, r)
+		}
+	}
+}
+
+func TestRootNotGivenIsUnverifiable(t *testing.T) {
+	outside, middleKey, leafKey := mscerttest.TestKey(1024, 1), mscerttest.TestKey(1024, 2), mscerttest.TestKey(1024, 3)
+	name := mscerttest.Name("LS01", "WORKGROUP")
+	first := mscerttest.Template{Subject: name, Issuer: mscerttest.Name("Root", "Redmond"), Key: middleKey}.Certificate(outside)
+	second := mscerttest.Template{Subject: mscerttest.Name("a", "b"), Issuer: name, Key: leafKey}.Certificate(middleKey)
+	third := mscerttest.Template{Subject: mscerttest.Name("c", "d"), Issuer: mscerttest.Name("a", "b"), Key: leafKey}.Certificate(leafKey)
+	c := Decode(mscerttest.Chain(2, first, second, third))
+	if !c.Healthy() || len(c.Notes) != 1 || c.Notes[0].Kind != verdict.Unverifiable {
+		t.Errorf("cause %q, notes %v (%s)", c.Cause, c.Notes, c.Detail)
+	}
+}
+
+// searchOffsets are bytes of every kind of place in the specification's chain,
+// and every 173rd of the others.
+func searchOffsets() []int {
+	offsets := []int{0, 1, 4, 5, 8, 9, 11, 12, 15, 16, 19, 189, 206, 209, 213, 214, 470, 471, 473, 475, 497, 500, 508, 512, 769, 773, 777, 1778, 1780, 1790, 1793}
+	if testing.Short() {
+		return offsets
+	}
+	for at := 20; at < 2050; at += 173 {
+		offsets = append(offsets, at)
+	}
+	return offsets
+}
+
+func TestSearchFindsTheChangedByte(t *testing.T) {
+	data := unhex(t, specChain)
+	for _, at := range searchOffsets() {
+		broken := flip(data, at)
+		r := Search(broken, SearchBudget)
+		if r.Outcome != verdict.Found || r.FailingByte != at || r.Original != data[at] {
+			t.Errorf("flip %d (%s): %+v", at, Decode(broken).Cause, r)
+		}
+	}
+}
+
+func TestSearchOfMoreThanABit(t *testing.T) {
+	data := unhex(t, specChain)
+	for _, at := range []int{100, 1100, 190, 472} { // dates, a name, the key's frame
+		broken := put(data, at, ^data[at])
+		r := Search(broken, SearchBudget)
+		if r.Outcome != verdict.Found || r.FailingByte != at || r.Original != data[at] {
+			t.Errorf("byte %d (%s): %+v", at, Decode(broken).Cause, r)
+		}
+	}
+}
+
+func TestSearchRefusesWhatIsNotOneByte(t *testing.T) {
+	data := unhex(t, specChain)
+	for name, broken := range map[string][]byte{
+		"healthy": data, "empty": nil, "truncated": data[:1000], "unrecognised": data[4:],
+		"two versions bytes":                flip(flip(data, 0), 1),
+		"the top byte of the version":       flip(data, 3),
+		"two bytes of the leaf's body":      flip(flip(data, 1100), 1200),
+		"the leaf's body and its signature": flip(flip(data, 1100), 1900),
+		"both certificates' bodies":         flip(flip(data, 100), 1100),
+	} {
+		before := slices.Clone(broken)
+		if r := Search(broken, SearchBudget); r.Outcome == verdict.Found {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if !bytes.Equal(broken, before) {
+			t.Errorf("%s: Search wrote to its input", name)
+		}
+	}
+}
+
+func TestSearchKeepsToItsBudget(t *testing.T) {
+	data := unhex(t, specChain)
+	for _, at := range []int{8, 190, 1100, 1900} {
+		if r := Search(flip(flip(data, at), at+1), 1_000_000); r.Outcome != verdict.Exhausted || r.Tried > 10_000 {
+			t.Errorf("bytes %d and %d: %+v", at, at+1, r)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	data := unhex(f, specChain)
+	for _, b := range [][]byte{data, data[:1000], data[4:], flip(data, 8), flip(data, 4), put(data, 4, 3)} {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := Decode(data)
+		if err := mscerttest.CheckFields(len(data), c.Fields); err != nil {
+			t.Fatal(err)
+		}
+		if c.FailingOffset < 0 || c.FailingOffset+c.FailingLength > len(data) {
+			t.Fatalf("fault outside the data: %+v", c.Fault)
+		}
+		if !c.Healthy() || c.Unrecognised {
+			return
+		}
+		// What was decoded, framed again, is what was there.
+		var raws [][]byte
+		for _, cert := range c.Certificates {
+			raws = append(raws, cert.In(data))
+		}
+		version := c.Version
+		if c.Temporary {
+			version |= temporaryBit
+		}
+		again := mscerttest.Chain(version, raws...)
+		again = again[:len(again)-8-4*len(raws)]
+		if !bytes.HasPrefix(data, again) {
+			t.Fatal("framed again it differs")
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	data := unhex(b, specChain)
+	b.ReportAllocs()
+	for b.Loop() {
+		if !Decode(data).Healthy() {
+			b.Fatal("not healthy")
+		}
+	}
+}
+
+func BenchmarkSearch(b *testing.B) {
+	data := unhex(b, specChain)
+	for name, broken := range map[string][]byte{
+		"leafBody": flip(data, 1700), "leafSignature": flip(data, 2040), "rootKey": flip(data, 460), "frame": flip(data, 771), "nothing": flip(flip(data, 1100), 1200),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				Search(broken, SearchBudget)
+			}
+		})
 	}
 }

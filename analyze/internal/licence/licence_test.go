@@ -1,22 +1,19 @@
 package licence
 
 import (
+	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"slices"
 	"testing"
 	"time"
 
+	"hivemend/analyze/internal/mscert/mscerttest"
 	"hivemend/analyze/internal/verdict"
 )
 
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return mscerttest.Unhex(s)
 }
 
 func flip(b []byte, at int) []byte {
@@ -143,5 +140,119 @@ func TestEveryFlippedByteIsJudged(t *testing.T) {
 		if !slices.Contains(want, l.Cause) {
 			t.Errorf("flip %d: cause %q, want one of %q (%s)", at, l.Cause, want, l.Detail)
 		}
+	}
+}
+
+func TestGeneratedLicences(t *testing.T) {
+	key, other := mscerttest.TestKey(1024, 1), mscerttest.TestKey(1024, 2)
+	server := mscerttest.Name("LS01", "WORKGROUP")
+	root := mscerttest.Template{Subject: server, Key: key}.Certificate(key)
+	grant := func(machine, product string, flags uint32) []byte {
+		return mscerttest.Template{Subject: mscerttest.Name(machine, "user"), Issuer: server, Key: key,
+			NotBefore: mscerttest.Time("070620145135Z"), NotAfter: mscerttest.Time("070918145135Z"),
+			Extensions: mscerttest.Product("A02", product, 6, 0, flags)}.Certificate(key)
+	}
+	two := Decode(mscerttest.Bag(root, grant("PC1", "A02-6.00-S", 0x00808000), grant("PC2", "A02-5.02-U", 0x80808000)))
+	if !two.Healthy() || len(two.Grants) != 2 || two.Grants[0].Machine != "PC1" || two.Grants[0].Temporary || !two.Grants[1].Temporary || two.Grants[1].AdjustedProduct != "A02-5.02-U" {
+		t.Errorf("two licences: cause %q, %+v (%s)", two.Cause, two.Grants, two.Detail)
+	}
+	leafFirst := Decode(mscerttest.Bag(grant("PC1", "A02-6.00-S", 0), root))
+	if !leafFirst.Healthy() || len(leafFirst.Grants) != 1 || leafFirst.Grants[0].Certificate != 0 {
+		t.Errorf("leaf first: cause %q, %+v (%s)", leafFirst.Cause, leafFirst.Grants, leafFirst.Detail)
+	}
+	alone := Decode(mscerttest.Bag(grant("PC1", "A02-6.00-S", 0)))
+	if !alone.Healthy() || len(alone.Notes) != 1 || alone.Notes[0].Kind != verdict.Unverifiable || len(alone.Grants) != 1 {
+		t.Errorf("alone: cause %q, %+v (%s)", alone.Cause, alone.Grants, alone.Detail)
+	}
+	stranger := mscerttest.Template{Subject: mscerttest.Name("PC3", "user"), Issuer: server, Key: other}.Certificate(key)
+	lone := Decode(mscerttest.Bag(stranger))
+	if !lone.Healthy() || len(lone.Notes) != 1 || lone.Notes[0].Kind != verdict.Unverifiable || len(lone.Grants) != 1 || lone.Grants[0].HasProduct {
+		t.Errorf("issuer not given: cause %q, notes %v, grants %+v", lone.Cause, lone.Notes, lone.Grants)
+	}
+	if l := Decode(mscerttest.Bag()); l.Cause != verdict.DER {
+		t.Errorf("no certificate: cause %q", l.Cause)
+	}
+	forged := mscerttest.Template{Subject: mscerttest.Name("PC3", "user"), Issuer: server, Key: other}.Certificate(other)
+	if l := Decode(mscerttest.Bag(root, forged)); l.Cause != verdict.Signature || l.FaultCertificate != 1 {
+		t.Errorf("signed by another: cause %q in certificate %d", l.Cause, l.FaultCertificate)
+	}
+}
+
+func TestSearchFindsTheChangedByte(t *testing.T) {
+	data := unhex(t, specLicence)
+	// The envelope, the certificates' frames, the root's key, then every 173rd.
+	offsets := []int{0, 1, 3, 4, 10, 15, 19, 24, 26, 27, 28, 40, 42, 44, 45, 48, 49, 52, 222, 240, 246, 300, 504, 530, 541, 545, 802, 805, 806, 809, 1671, 1686, 1943, 1944}
+	if !testing.Short() {
+		for at := 53; at < 1943; at += 173 {
+			offsets = append(offsets, at)
+		}
+	}
+	for _, at := range offsets {
+		broken := flip(data, at)
+		r := Search(broken, SearchBudget)
+		if r.Outcome != verdict.Found || r.FailingByte != at || r.Original != data[at] {
+			t.Errorf("flip %d (%s): %+v", at, Decode(broken).Cause, r)
+		}
+	}
+}
+
+func TestSearchRefusesWhatIsNotOneByte(t *testing.T) {
+	data := unhex(t, specLicence)
+	for name, broken := range map[string][]byte{
+		"healthy": data, "empty": nil, "truncated": data[:1000], "zero bytes": make([]byte, 64),
+		"two bytes of the leaf's body": flip(flip(data, 900), 1300),
+		"both certificates' bodies":    flip(flip(data, 90), 1300),
+	} {
+		before := slices.Clone(broken)
+		if r := Search(broken, SearchBudget); r.Outcome == verdict.Found {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if !bytes.Equal(broken, before) {
+			t.Errorf("%s: Search wrote to its input", name)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	data := unhex(f, specLicence)
+	for _, b := range [][]byte{data, data[:1000], framed(data), flip(data, 8), flip(data, 44), framed(data)[:70]} {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l := Decode(data)
+		if err := mscerttest.CheckFields(len(data), l.Fields); err != nil {
+			t.Fatal(err)
+		}
+		if l.FailingOffset < 0 || l.FailingOffset+l.FailingLength > len(data) {
+			t.Fatalf("fault outside the data: %+v", l.Fault)
+		}
+		for _, g := range l.Grants {
+			if g.Certificate >= len(l.Certificates) {
+				t.Fatalf("licence of certificate %d of %d", g.Certificate, len(l.Certificates))
+			}
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	data := unhex(b, specLicence)
+	b.ReportAllocs()
+	for b.Loop() {
+		if !Decode(data).Healthy() {
+			b.Fatal("not healthy")
+		}
+	}
+}
+
+func BenchmarkSearch(b *testing.B) {
+	data := unhex(b, specLicence)
+	for name, broken := range map[string][]byte{
+		"leafBody": flip(data, 1600), "leafSignature": flip(data, 1900), "rootKey": flip(data, 460), "envelope": flip(data, 40), "nothing": flip(flip(data, 900), 1300),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				Search(broken, SearchBudget)
+			}
+		})
 	}
 }

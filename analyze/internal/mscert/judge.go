@@ -16,7 +16,8 @@ type Judgement struct {
 	// holds, each looked for in all certificates before the next.
 	verdict.Fault
 	Certificate int // the index of the certificate at fault, -1 when healthy
-	Notes       []verdict.Note
+	// Notes are complete only where there is no fault but of the signature.
+	Notes []verdict.Note
 }
 
 // Judge checks certs. parents holds for each the index of the certificate
@@ -31,6 +32,9 @@ func Judge(certs []*Certificate, parents, order []int) Judgement {
 			if f := check(&j, certs, i, parents[i]); !f.Healthy() && j.Healthy() {
 				j.Fault, j.Certificate = f, i
 			}
+		}
+		if !j.Healthy() {
+			break // no need to check signatures
 		}
 	}
 	return j
@@ -107,9 +111,10 @@ func inCertificate(f verdict.Fault, i int) verdict.Fault {
 	return f
 }
 
-// ownIssuer tells whether c signed itself, by its names or by its key: one
-// damaged byte in either name must not turn a root into a stranger.
-func (c *Certificate) ownIssuer() bool { return c.SelfIssued() || c.Key != nil && c.opens(c.Key) }
+// ownIssuer tells whether c is to be its own issuer: it says so, or its own
+// key signed it before it was damaged. One damaged byte in either name must not
+// turn a root into a stranger.
+func (c *Certificate) ownIssuer() bool { return c.SelfIssued() || c.damagedSince(c.Key) }
 
 // ChainParents returns the parents of certificates that stand in order from
 // root to leaf, and that order. The first has no parent if it is not its own
@@ -131,8 +136,8 @@ func ChainParents(certs []*Certificate) (parents, order []int) {
 const maxKeyTrials = 8
 
 // BagParents returns the parents of certificates that stand in any order, and
-// an order from roots to leaves. An issuer is found by its name, or else by
-// which key made the signature.
+// an order from roots to leaves. An issuer is found by its name, or else, of
+// a damaged certificate, by which key made the signature.
 func BagParents(certs []*Certificate) (parents, order []int) {
 	for i, c := range certs {
 		parents = append(parents, bagParent(certs, i, c))
@@ -164,10 +169,8 @@ func bagParent(certs []*Certificate, i int, c *Certificate) int {
 	if len(certs) > maxKeyTrials {
 		return NoParent
 	}
-	// Roots usually stand first, and a licence may hold its issuer's key, so
-	// its own key comes after those before it.
 	for p, candidate := range certs {
-		if candidate.Key != nil && c.opens(candidate.Key) {
+		if c.damagedSince(candidate.Key) {
 			return p
 		}
 	}

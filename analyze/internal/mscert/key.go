@@ -62,7 +62,7 @@ func (p *parser) publicKey(spki der.Element) {
 	p.field(3, "key algorithm", spanOf(algorithm), algorithmText(oid))
 	key, err := rsaKey(r)
 	if err != nil {
-		if p.keyUnknown = !keyAlgorithms[oid]; p.keyUnknown {
+		if p.keyUnknown = !keyAlgorithms[oid] && wellFormed(spki); p.keyUnknown {
 			p.Fields[index].Value = "of an algorithm that is not known here"
 			return
 		}
@@ -80,6 +80,27 @@ func (p *parser) publicKey(spki der.Element) {
 	case e.Cmp(big.NewInt(2)) < 0 || e.Bit(0) == 0:
 		fail(key.ExponentSpan, "The exponent of the public key is %s, which no RSA key can have.", shortNumber(e))
 	}
+}
+
+// wellFormed tells whether a SubjectPublicKeyInfo has the right shape, whatever
+// its algorithm: one damaged octet must not pass for an unknown kind of key.
+func wellFormed(spki der.Element) bool {
+	r := spki.Children()
+	algorithm, err := r.Expect(der.Sequence, "key algorithm")
+	if err != nil {
+		return false
+	}
+	bits, err := r.Expect(der.BitString, "public key")
+	if err != nil || r.More() || len(bits.Content()) == 0 || bits.Content()[0] > 7 {
+		return false
+	}
+	parts := algorithm.Children()
+	for n := 0; parts.More(); n++ {
+		if _, err := parts.Next(); err != nil || n > 1 {
+			return false
+		}
+	}
+	return true
 }
 
 func shortNumber(n *big.Int) string {

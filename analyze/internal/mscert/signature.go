@@ -110,6 +110,22 @@ func (c *Certificate) opens(key *PublicKey) bool {
 	return key.usable() && open(c.Signature.In(c.value), key).hash != nil
 }
 
+// damagedSince tells whether key signed c, but not as it is now.
+func (c *Certificate) damagedSince(key *PublicKey) bool {
+	if !key.usable() {
+		return false
+	}
+	o := open(c.Signature.In(c.value), key)
+	return o.hash != nil && !o.covers(c.TBS.In(c.value))
+}
+
+// covers tells whether b is what was signed.
+func (o opened) covers(b []byte) bool {
+	h := o.hash.new()
+	h.Write(b)
+	return bytes.Equal(h.Sum(nil), o.sum)
+}
+
 // signatureState is the outcome of checking a signature.
 type signatureState int
 
@@ -134,9 +150,7 @@ func (c *Certificate) checkSignature(key *PublicKey) (state signatureState, deta
 		}
 		return failed, "the signature was not made with the issuer's key: one of the two is damaged", false
 	}
-	h := o.hash.new()
-	h.Write(c.TBS.In(c.value))
-	if !bytes.Equal(h.Sum(nil), o.sum) {
+	if !o.covers(c.TBS.In(c.value)) {
 		return failed, fmt.Sprintf("the signature is intact, but the %d bytes that it covers are not those that were signed", c.TBS.Length), true
 	}
 	if !c.sameAlgo {

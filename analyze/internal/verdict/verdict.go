@@ -70,6 +70,17 @@ type Note struct {
 	Offset, Length int // the bytes it is about; Length 0 where there are none
 }
 
+// Proven tells whether a value with this fault and these notes is not only
+// healthy, but so in every part that could be checked.
+func Proven(f Fault, notes []Note) bool {
+	for _, n := range notes {
+		if n.Kind == Unverifiable {
+			return false
+		}
+	}
+	return f.Healthy()
+}
+
 // Field is one decoded field and the bytes it stands in. A field of depth d+1
 // lies within the last field of depth d before it in its list; fields of the
 // same depth under one parent stand in order and do not overlap.
