@@ -207,8 +207,8 @@ func appendBytes(dst, data []byte) []byte {
 // KeyLines returns the section of k as lines of text without their ends, as
 // the Lossless dialect writes them: [path], and the values, of which long ones
 // take several lines. Subkeys are left out. The lines are for people: what
-// would break a line or mislead the eye stands as \uXXXX, and data that cannot
-// be read is a comment.
+// would break a line or mislead the eye stands as \u and four digits, and data
+// that cannot be read is a comment.
 func KeyLines(path hive.Path, k hive.Key) []string {
 	lines := []string{hive.Printable("[" + path.String() + "]")}
 	var buf []byte
