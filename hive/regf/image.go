@@ -141,7 +141,8 @@ func (im *Image) indexBins() error {
 // salvageBins fills binEnd for bins some of whose headers may be damaged, and
 // returns where the last bin with a header ends. A stretch without headers
 // counts as one bin: its cells can be read all the same. Where a bin's size
-// leads to no header, the next header that stands in its right place ends it.
+// leads to no header, the next header that stands in its right place ends it,
+// unless its cells end where its size says.
 func (im *Image) salvageBins() (last int) {
 	im.binEnd = make([]uint32, 0, len(im.bins)/binUnit+1)
 	for at := 0; at < len(im.bins); {
@@ -152,7 +153,7 @@ func (im *Image) salvageBins() (last int) {
 			for next < len(im.bins) && !im.binStartsAt(next) {
 				next += binUnit
 			}
-			if next = min(next, len(im.bins)); err != nil || next < end {
+			if next = min(next, len(im.bins)); err != nil || next < end || !im.tiled(at, end) {
 				end = next
 			}
 		}
@@ -163,6 +164,19 @@ func (im *Image) salvageBins() (last int) {
 		at = end
 	}
 	return last
+}
+
+// tiled reports whether cells fill a bin to its end.
+func (im *Image) tiled(at, end int) bool {
+	for at += binHeaderSize; at+cellUnit <= end; {
+		size := int64(int32(le.Uint32(im.bins[at:])))
+		size = max(size, -size)
+		if size < cellUnit || size > int64(end-at) {
+			return false
+		}
+		at += int(size)
+	}
+	return at == end
 }
 
 // appendBin records that the bin whose start is the end of what is recorded
