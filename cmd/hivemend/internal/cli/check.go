@@ -61,7 +61,7 @@ func (a *app) runCheck(opt *checkOptions, paths []string) error {
 	if opt.format != "text" && opt.format != "json" {
 		return fmt.Errorf("--format %s: want text or json", opt.format)
 	}
-	opened, err := source.Open(paths, source.Options{NoReplay: opt.noReplay, Stdin: a.in})
+	opened, err := source.Open(paths, source.Options{NoReplay: opt.noReplay, Stdin: a.in, AllHives: true})
 	if err != nil {
 		return err
 	}

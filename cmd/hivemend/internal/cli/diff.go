@@ -81,7 +81,7 @@ func (a *app) runDiff(opt *diffOptions, pathA, pathB string) error {
 
 // openOne opens a path that has to hold exactly one hive or .reg file.
 func (a *app) openOne(path string, opt *diffOptions) (*hive.Input, error) {
-	opened, err := source.Open([]string{path}, source.Options{NoReplay: opt.noReplay, CodePage: opt.codepage, Stdin: a.in})
+	opened, err := source.Open([]string{path}, source.Options{NoReplay: opt.noReplay, CodePage: opt.codepage, Stdin: a.in, AllHives: true})
 	if err != nil {
 		return nil, err
 	}
