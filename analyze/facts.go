@@ -63,6 +63,8 @@ type Facts struct {
 	Windows  Windows
 	Roles    []string // of "session-host", "license-server", "client"
 	TimeZone string
+	// MachineGuid is SOFTWARE\Microsoft\Cryptography\MachineGuid, "" when unknown.
+	MachineGuid string
 	// Systems are the SYSTEM trees with their control sets.
 	Systems []System
 	// AllSets is set where every control set is in scope.
@@ -87,6 +89,11 @@ func readFacts(m *hive.Machine, opt Options, s *seen) *Facts {
 		f.readSystem(set)
 	}
 	f.readVersion(software)
+	for _, root := range software {
+		if f.MachineGuid == "" {
+			f.MachineGuid = root.Sub("Microsoft", "Cryptography").Text("MachineGuid")
+		}
+	}
 	f.Roles = readRoles(f.current(), software)
 	return f
 }

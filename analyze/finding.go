@@ -152,8 +152,8 @@ type NotChecked struct {
 	Reason string `json:"reason"`
 }
 
-// fingerprint computes the Fingerprint of f on the computer of that name.
-func fingerprint(computer string, f *Finding) string {
+// Fingerprint computes the Fingerprint of f on the computer of that name.
+func Fingerprint(computer string, f *Finding) string {
 	key, value := "", ""
 	if f.Location != nil {
 		key = anyControlSet(f.Location.Key).String()

@@ -32,6 +32,7 @@ type shared struct {
 	seen     *seen
 	once     map[any]any
 	personal []string
+	identity Identity
 }
 
 // candidate is a reported finding with the control set it is about.
@@ -62,6 +63,19 @@ func (p *Pass) Personal(names ...string) {
 	}
 }
 
+// IdentifyHardware notes the SHA-256, in hex, of a healthy hardware identifier.
+func (p *Pass) IdentifyHardware(sum string) { note(&p.shared.identity.HardwareIDs, sum) }
+
+// IdentifyKey notes the SHA-256, in hex, of the public key of a healthy
+// certificate that the machine made for itself.
+func (p *Pass) IdentifyKey(sum string) { note(&p.shared.identity.CertificateKeys, sum) }
+
+func note(list *[]string, s string) {
+	if !slices.Contains(*list, s) {
+		*list = append(*list, s)
+	}
+}
+
 // Roots returns the trees of that kind that the machine has.
 func (p *Pass) Roots(kind hive.Kind) []Place { return roots(p.Machine, kind, p.shared.seen) }
 
@@ -89,7 +103,7 @@ func (p *Pass) New(at *Location) Finding {
 // other than the first are folded into the first one's: their edits are added
 // and evidence.alsoPresent names them.
 func (p *Pass) Report(pl Place, f Finding) {
-	f.Fingerprint = fingerprint(p.Computer, &f)
+	f.Fingerprint = Fingerprint(p.Computer, &f)
 	f.ManualSteps = append([]string{}, f.ManualSteps...)
 	f.References = append([]string{}, f.References...)
 	p.candidates = append(p.candidates, candidate{f, pl.Set, pl.InScope || pl.Set == ""})

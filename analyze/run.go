@@ -37,6 +37,7 @@ type Result struct {
 	Roles        []string        `json:"roles"`
 	Windows      Windows         `json:"windows"`
 	Inputs       []Input         `json:"inputs"`
+	Identity     Identity        `json:"identity"`
 	Findings     []Finding       `json:"findings"`
 	NotChecked   []NotChecked    `json:"notChecked"`
 	// Machine is what was judged; nil in a result that was read from JSON.
@@ -44,6 +45,14 @@ type Result struct {
 	// Personal are the names of people, machines and companies in messages
 	// and evidence.
 	Personal []string `json:"-"`
+}
+
+// Identity is what tells one machine from another, so that clones can be found
+// among many: none of it should stand on two machines.
+type Identity struct {
+	MachineGuid     string   `json:"machineGuid,omitempty"`
+	HardwareIDs     []string `json:"hardwareIds,omitempty"`     // SHA-256 of each ClientHWID, in hex
+	CertificateKeys []string `json:"certificateKeys,omitempty"` // SHA-256 of each key of Certificate and CertificateOld, in hex
 }
 
 // Input is an input of a machine as the report describes it.
@@ -206,9 +215,10 @@ func (r *runner) result(rules []*Rule) Result {
 		ID: m.ID(), Name: m.Name, ComputerName: r.facts.Computer, Generation: m.Generation,
 		AsOf: r.asOf, AsOfSource: r.asOfSource, TimeZone: r.facts.TimeZone,
 		Roles: append([]string{}, r.facts.Roles...), Windows: r.facts.Windows,
-		Machine: m, Personal: r.shared.personal,
+		Machine: m, Personal: r.shared.personal, Identity: r.shared.identity,
 		Inputs: []Input{}, Findings: []Finding{}, NotChecked: []NotChecked{},
 	}
+	res.Identity.MachineGuid = r.facts.MachineGuid
 	for _, in := range m.Inputs {
 		res.Inputs = append(res.Inputs, r.describe(in))
 	}

@@ -1,6 +1,7 @@
 package rdp
 
 import (
+	"encoding/hex"
 	"fmt"
 
 	"hivemend/analyze"
@@ -69,6 +70,8 @@ func runCertCorrupt(p *analyze.Pass) {
 		}
 		if !pv.fault.Healthy() {
 			p.Report(pv.key.Place, corruptCertificate(p, pv))
+		} else if pv.key.InScope {
+			p.IdentifyKey(hex.EncodeToString(pv.cert.KeyDigest[:]))
 		}
 	}
 }

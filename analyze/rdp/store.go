@@ -2,6 +2,8 @@ package rdp
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -194,7 +196,10 @@ func runHWID(p *analyze.Pass) {
 		id := hwid.Decode(data)
 		if fault := hwidFault(v, id); !fault.Healthy() {
 			p.Report(s.Place, corruptHWID(p, s, v, id, fault))
+			continue
 		}
+		sum := sha256.Sum256(data)
+		p.IdentifyHardware(hex.EncodeToString(sum[:]))
 	}
 }
 
