@@ -257,7 +257,9 @@ func (r *repair) addReports(diff []byte) error {
 		render func(*bytes.Buffer) error
 	}{
 		{"RUNBOOK.md", func(b *bytes.Buffer) error { return book.Write(b) }},
-		{"report.html", func(b *bytes.Buffer) error { return report.HTML(b, one) }},
+		{"report.html", func(b *bytes.Buffer) error {
+			return report.HTML(b, one, report.HTMLOptions{Diffs: map[string]string{r.result.ID: string(diff)}})
+		}},
 		{"report.json", func(b *bytes.Buffer) error { return report.JSON(b, one) }},
 	} {
 		var b bytes.Buffer

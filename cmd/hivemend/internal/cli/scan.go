@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +50,7 @@ func (a *app) scanOptions() *scanOptions { return &scanOptions{} }
 
 func (o *scanOptions) addFlags(f *pflag.FlagSet) {
 	o.judgeOptions.addFlags(f)
-	f.StringVar(&o.format, "format", "text", "`text|json|html`")
+	f.StringVar(&o.format, "format", "text", "`"+strings.Join(report.Formats(), "|")+"`")
 	f.StringVarP(&o.output, "output", "o", "", "write the report to this `FILE` instead of the terminal")
 	f.StringVar(&o.minSeverity, "min-severity", "note", "what text output lists: `error|warning|note`")
 }
@@ -89,8 +88,8 @@ func (a *app) runScan(_ context.Context, opt *scanOptions, paths []string) error
 	if err != nil {
 		return fmt.Errorf("--min-severity: %w", err)
 	}
-	if !slices.Contains([]string{"text", "json", "html"}, opt.format) {
-		return fmt.Errorf("--format %s: want text, json or html", opt.format)
+	if err := report.CheckFormat(opt.format); err != nil {
+		return err
 	}
 	judged, err := a.judge(&opt.judgeOptions, paths)
 	if err != nil {
@@ -99,29 +98,19 @@ func (a *app) runScan(_ context.Context, opt *scanOptions, paths []string) error
 	if len(judged.report.Machines) == 0 {
 		return judged.nothingRead(a)
 	}
-	textOpt := report.TextOptions{MinSeverity: minSeverity}
+	ropt := judged.reportOptions()
+	ropt.Text = report.TextOptions{MinSeverity: minSeverity}
 	if judged.fixable() {
-		textOpt.Next = "hivemend fix " + quotePaths(paths) + " -o fix/"
+		ropt.Text.Next = "hivemend fix " + quotePaths(paths) + " -o fix/"
 	}
 	var out bytes.Buffer
-	if err := render(&out, opt.format, judged.report, textOpt); err != nil {
+	if err := report.Render(&out, opt.format, judged.report, ropt); err != nil {
 		return err
 	}
 	if err := a.writeResult(opt.output, out.Bytes(), append(inputFiles(judged.machines), paths...)); err != nil {
 		return err
 	}
 	return judged.outcome(a)
-}
-
-// render writes r in that format.
-func render(w io.Writer, format string, r *report.Report, opt report.TextOptions) error {
-	switch format {
-	case "json":
-		return report.JSON(w, r)
-	case "html":
-		return report.HTML(w, r)
-	}
-	return report.Text(w, r, opt)
 }
 
 // judged is what judging some paths gave.
@@ -233,6 +222,22 @@ func (j *judged) sayFailures(a *app) {
 	for _, f := range j.failures {
 		a.say("%v", failure(f))
 	}
+}
+
+// reportOptions are what reports need to know of how machines were judged.
+func (j *judged) reportOptions() report.Options {
+	return report.Options{FailOn: j.failOn, NeverFail: j.never, Rules: chosenRules(j.options)}
+}
+
+// chosenRules returns the rules that were asked.
+func chosenRules(opt analyze.Options) []*analyze.Rule {
+	var rules []*analyze.Rule
+	for _, r := range rdp.Rules {
+		if (len(opt.Only) == 0 || slices.Contains(opt.Only, r.ID)) && !slices.Contains(opt.Exclude, r.ID) {
+			rules = append(rules, r)
+		}
+	}
+	return rules
 }
 
 // nothingRead is the end of a run that could read nothing: it leaves no output.

@@ -29,7 +29,13 @@ var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 
 // HTML writes r as one page that needs no network and no script. Every value
 // from a hive is escaped by the template engine.
-func HTML(w io.Writer, r *Report) error { return htmlTemplate.Execute(w, r) }
+func HTML(w io.Writer, r *Report, _ HTMLOptions) error { return htmlTemplate.Execute(w, r) }
+
+// HTMLOptions are what the page shows beside the report.
+type HTMLOptions struct {
+	// Diffs are the changes that a package makes, as unified diffs by machine id.
+	Diffs map[string]string
+}
 
 // evidenceRow is one line of a finding's table of evidence.
 type evidenceRow struct {

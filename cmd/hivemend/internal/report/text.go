@@ -14,6 +14,7 @@ import (
 type TextOptions struct {
 	MinSeverity analyze.Severity // findings below it are only counted
 	Next        string           // the command to run next, "" for none
+	Colour      bool             // with the colours of a terminal
 }
 
 // Text writes r for people: first the counts, then each machine with its
