@@ -98,7 +98,6 @@ type replay struct {
 
 	data   []byte // the result in the making
 	length uint64 // of its bins
-	flags  uint32 // bit 0 of what the last entry said
 	source []uint32
 	ranges []Provenance
 }
