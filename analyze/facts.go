@@ -103,7 +103,7 @@ func roots(m *hive.Machine, kind hive.Kind, s *seen) []Place {
 	var places []Place
 	for _, r := range m.Roots(kind) {
 		if r.Root.Valid() {
-			places = append(places, Place{Input: r.Input, Path: r.Prefix, Key: r.Root, InScope: true, known: true, seen: s})
+			places = append(places, Place{Input: r.Input, Path: r.Prefix, prefix: len(r.Prefix), Key: r.Root, InScope: true, known: true, seen: s})
 		}
 	}
 	return places

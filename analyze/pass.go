@@ -83,12 +83,17 @@ func (p *Pass) Roots(kind hive.Kind) []Place { return roots(p.Machine, kind, p.s
 // first the current one, then the one that boots next where that is another
 // one, then those that are only looked at (in scope with AllSets).
 func (p *Pass) ControlSets() []Place {
-	var places []Place
-	for _, sys := range p.Systems {
-		places = append(places, sys.sets(p.AllSets)...)
-	}
-	return places
+	return p.Once(controlSetsKey{}, func() any {
+		var places []Place
+		for _, sys := range p.Systems {
+			places = append(places, sys.sets(p.AllSets)...)
+		}
+		return places
+	}).([]Place)
 }
+
+// controlSetsKey is what ControlSets keeps its answer under.
+type controlSetsKey struct{}
 
 // New returns a finding of the rule, with its severity and references and with
 // high confidence.
@@ -135,9 +140,6 @@ func (p *Pass) ReadValues(yield func(pl Place, name string) bool) {
 		}
 	}
 }
-
-// HivePath returns the path of pl from its hive's root.
-func (pl Place) HivePath() hive.Path { return pl.rel }
 
 // folded returns the findings of a pass, those about several control sets
 // folded into one, and without those that only stand in sets out of scope.

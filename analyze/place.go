@@ -21,9 +21,10 @@ type Place struct {
 	Set     string
 	InScope bool
 
-	known bool      // where Key is not Valid: whether it is known to be absent
-	rel   hive.Path // Path without the prefix
-	seen  *seen
+	known  bool   // where Key is not Valid: whether it is known to be absent
+	prefix int    // how many names of Path are the input's prefix
+	folded string // HivePath, folded and joined
+	seen   *seen
 }
 
 // Sub returns the place that many names below pl.
@@ -35,25 +36,37 @@ func (pl Place) Sub(names ...string) Place {
 }
 
 func (pl Place) child(name string) Place {
-	sub := pl
-	sub.Path, sub.rel, sub.Key = pl.Path.Join(name), pl.rel.Join(name), hive.Key{}
+	if pl.Key.Valid() {
+		if k, ok := pl.Key.Subkey(name); ok {
+			sub := pl.at(k)
+			pl.seen.key(sub)
+			return sub
+		}
+	}
+	sub := pl.below(name)
+	sub.Key, sub.known = hive.Key{}, pl.complete()
 	pl.seen.key(sub)
-	if !pl.Key.Valid() {
-		return sub
-	}
-	k, ok := pl.Key.Subkey(name)
-	if !ok {
-		sub.known = pl.complete()
-		return sub
-	}
-	return pl.at(k)
+	return sub
 }
+
+// below returns pl with another name at the end of its paths.
+func (pl Place) below(name string) Place {
+	sub := pl
+	sub.Path = pl.Path.Join(name)
+	sub.folded = hive.Fold(name)
+	if pl.folded != "" {
+		sub.folded = pl.folded + `\` + sub.folded
+	}
+	return sub
+}
+
+// HivePath returns the path of pl from its hive's root.
+func (pl Place) HivePath() hive.Path { return pl.Path[pl.prefix:] }
 
 // at returns the place of k, a subkey of pl.
 func (pl Place) at(k hive.Key) Place {
-	sub := pl
+	sub := pl.below(k.Name())
 	sub.Key, sub.known = k, true
-	sub.Path, sub.rel = pl.Path.Join(k.Name()), pl.rel.Join(k.Name())
 	return sub
 }
 
@@ -78,7 +91,7 @@ func (pl Place) complete() bool {
 // damaged reports whether records of this very key were lost.
 func (pl Place) damaged() bool {
 	for _, issue := range pl.Input.Issues {
-		if issue.Damage >= hive.DamageLoss && issue.Key != nil && issue.Key.Equal(pl.rel) {
+		if issue.Damage >= hive.DamageLoss && issue.Key != nil && issue.Key.Equal(pl.HivePath()) {
 			return true
 		}
 	}
@@ -258,7 +271,7 @@ func newSeen() *seen { return &seen{keys: map[seenKey]bool{}, index: map[seenKey
 
 func (s *seen) key(pl Place) {
 	if s != nil {
-		s.keys[seenKey{pl.Input, pl.rel.Fold().String()}] = true
+		s.keys[seenKey{pl.Input, pl.folded}] = true
 	}
 }
 
@@ -266,7 +279,7 @@ func (s *seen) value(pl Place, name string) {
 	if s == nil {
 		return
 	}
-	k := seenKey{pl.Input, pl.rel.Fold().String()}
+	k := seenKey{pl.Input, pl.folded}
 	s.keys[k] = true
 	names := s.index[k]
 	if names == nil {

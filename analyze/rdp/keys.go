@@ -37,6 +37,10 @@ type certKey struct {
 
 // certKeys returns both places of every control set, those in scope first.
 func certKeys(p *analyze.Pass) []certKey {
+	return p.Once("certificate keys", func() any { return findCertKeys(p) }).([]certKey)
+}
+
+func findCertKeys(p *analyze.Pass) []certKey {
 	var keys []certKey
 	for _, set := range p.ControlSets() {
 		for _, k := range []certKey{{termService(set), analyze.EraNT5, false}, {rcm(set), analyze.EraNT6, false}} {
