@@ -26,6 +26,14 @@ import (
 // (MS-RDPBCGR 2.2.1.4.3.1: NumCertBlobs is between 2 and 200).
 const MaxCertificates = 200
 
+// Bounds on one certificate, far above what Microsoft writes, so that a
+// hostile value costs little whatever its size.
+const (
+	maxCertificateLen = 1 << 16
+	maxAttributes     = 64 // of one name
+	maxExtensions     = 64
+)
+
 // Span is a range of bytes of the value.
 type Span struct{ Offset, Length int }
 
@@ -90,6 +98,9 @@ func (c *Certificate) SelfIssued() bool { return bytes.Equal(c.Issuer.Raw, c.Sub
 // value[start:end].
 func ParseOutline(value []byte, start, end int) (Outline, *der.Error) {
 	var o Outline
+	if end-start > maxCertificateLen {
+		return o, &der.Error{Offset: start, Detail: fmt.Sprintf("%d bytes are more than any certificate has", end-start)}
+	}
 	whole := der.NewReader(value, start, end)
 	cert, err := whole.Expect(der.Sequence, "certificate")
 	if err != nil {
@@ -221,7 +232,7 @@ func (p *parser) version(r *der.Reader) *der.Error {
 		return err
 	}
 	if c := n.Content(); len(c) != 1 || c[0] > 2 {
-		return &der.Error{Offset: n.Offset, Detail: fmt.Sprintf("the version is %x, not 0, 1 or 2", verdict.Hex(c, 8))}
+		return &der.Error{Offset: n.Offset, Detail: fmt.Sprintf("the version is %s, not 0, 1 or 2", verdict.Hex(c, 8))}
 	}
 	p.Version = int(n.Content()[0]) + 1
 	p.field(2, "version", spanOf(e), fmt.Sprintf("v%d", p.Version))

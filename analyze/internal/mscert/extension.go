@@ -116,6 +116,9 @@ func (p *parser) extension(r *der.Reader) *der.Error {
 	if err := inner.Done("extension " + x.OID); err != nil {
 		return err
 	}
+	if len(p.Extensions) == maxExtensions {
+		return &der.Error{Offset: e.Offset, Detail: fmt.Sprintf("the certificate has more than %d extensions", maxExtensions)}
+	}
 	x.Content = Span{content.Start, content.End - content.Start}
 	p.Extensions = append(p.Extensions, x)
 	p.field(3, extensionName(x), x.Span, p.decodeExtension(x.OID, content.Content()))

@@ -135,6 +135,10 @@ func ChainParents(certs []*Certificate) (parents, order []int) {
 // trying keys, where its name is not found.
 const maxKeyTrials = 8
 
+// maxTrialBag is up to how many certificates one of several issuers of the
+// same name is chosen by trying keys.
+const maxTrialBag = 32
+
 // BagParents returns the parents of certificates that stand in any order, and
 // an order from roots to leaves. An issuer is found by its name, or else, of
 // a damaged certificate, by which key made the signature.
@@ -157,6 +161,9 @@ func bagParent(certs []*Certificate, i int, c *Certificate) int {
 	}
 	if len(named) > 1 {
 		// A licence server that renewed its certificate has two of one name.
+		if len(certs) > maxTrialBag {
+			return NoParent
+		}
 		for _, p := range named[:min(len(named), maxKeyTrials)] {
 			if key := certs[p].Key; key != nil && c.opens(key) {
 				return p

@@ -12,8 +12,8 @@ import (
 // Bounds on what is computed with, so that a hostile key costs little. Keys
 // beyond them are named, not used.
 const (
-	maxModulusBits  = 8192
-	maxExponentBits = 64
+	maxModulusBits  = 4096
+	maxExponentBits = 32
 )
 
 // PublicKey is an RSA public key.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/big"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -332,4 +333,23 @@ func FuzzParse(f *testing.F) {
 		parents, order := BagParents([]*Certificate{c})
 		Judge([]*Certificate{c}, parents, order)
 	})
+}
+
+func TestHostileSizesAreRefused(t *testing.T) {
+	attribute := mscerttest.TLV(0x30, mscerttest.OID("2.5.4.3"), mscerttest.TLV(0x13, []byte("x")))
+	extension := mscerttest.TLV(0x30, mscerttest.OID("2.5.29.19"), mscerttest.TLV(4))
+	manyNames := root()
+	manyNames.Subject = mscerttest.TLV(0x30, mscerttest.TLV(0x31, slices.Repeat(attribute, maxAttributes+1)))
+	manyExtensions := root()
+	manyExtensions.Extensions = mscerttest.TLV(0xa3, mscerttest.TLV(0x30, slices.Repeat(extension, maxExtensions+1)))
+	for name, c := range map[string]mscerttest.Template{"names": manyNames, "extensions": manyExtensions} {
+		raw := c.Certificate(rootKey)
+		if _, err := Parse(raw, 0, len(raw)); err == nil || !strings.Contains(err.Error(), "more than 64") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	huge := make([]byte, maxCertificateLen+1)
+	if _, err := Parse(huge, 0, len(huge)); err == nil || !strings.Contains(err.Error(), "more than any certificate") {
+		t.Errorf("huge: %v", err)
+	}
 }

@@ -69,6 +69,9 @@ func (p *parser) name(r *der.Reader, what string) (Name, *der.Error) {
 			if err != nil {
 				return n, err
 			}
+			if len(n.Attributes) == maxAttributes {
+				return n, &der.Error{Offset: a.Offset, Detail: fmt.Sprintf("the %s has more than %d parts", what, maxAttributes)}
+			}
 			n.Attributes = append(n.Attributes, a)
 		}
 	}

@@ -21,7 +21,7 @@ const SearchBudget = 1 << 29
 
 // What the steps of a search cost, in units.
 const (
-	powerCost = 50_000 // one public-key operation with 2048 bits
+	powerCost = 50_000 // one public-key operation with 2048 bits; four times as much with twice the bits
 	trialCost = 40_000 // decoding the whole value
 )
 
@@ -36,6 +36,11 @@ type Searcher struct {
 	short   bool // the budget did not suffice
 
 	places []place
+}
+
+// cost is what an operation with the key costs, in units.
+func (k *PublicKey) cost() int {
+	return max(powerCost, powerCost*(k.Bits/1024)*(k.Bits/1024)/4)
 }
 
 // place is one certificate, as far as its outline can be read.
@@ -261,7 +266,7 @@ func (s *Searcher) issuers(i int) []int {
 // owner is the certificate with that key.
 func (s *Searcher) openPlace(i int) (o opened, owner int) {
 	for _, p := range s.issuers(i) {
-		if !s.spend(powerCost) {
+		if !s.spend(s.places[p].key.cost()) {
 			return opened{}, NoParent
 		}
 		if o := open(s.places[i].Signature.In(s.data), s.places[p].key); o.hash != nil {
@@ -392,7 +397,7 @@ func (s *Searcher) signature(i, owner int, changes []byte) (verdict.Search, bool
 	key := s.places[owner].key
 	for at, have := range signature {
 		for _, change := range changes {
-			if !s.spend(powerCost) {
+			if !s.spend(key.cost()) {
 				return verdict.Search{}, false
 			}
 			signature[at] = have ^ change
@@ -416,7 +421,7 @@ func (s *Searcher) key(i, owner int, changes []byte) (verdict.Search, bool) {
 		number := span.In(s.data)
 		for at, have := range number {
 			for _, change := range changes {
-				if !s.spend(powerCost) {
+				if !s.spend(key.cost()) {
 					return verdict.Search{}, false
 				}
 				number[at] = have ^ change

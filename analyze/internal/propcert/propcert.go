@@ -183,11 +183,11 @@ func fields(data []byte, l layout) []verdict.Field {
 		b := data[off:min(off+size, len(data))]
 		f := verdict.Field{Name: name, Offset: off, Length: len(b)}
 		if f.Value = value(b); len(b) < size {
-			f.Value = fmt.Sprintf("%x (cut short, %d of %d bytes)", b, len(b), size)
+			f.Value = fmt.Sprintf("%s (cut short, %d of %d bytes)", verdict.Hex(b, 1024), len(b), size)
 		}
 		list = append(list, f)
 	}
-	whole := func(b []byte) string { return fmt.Sprintf("%x", b) }
+	whole := func(b []byte) string { return verdict.Hex(b, 1024) }
 	decimal := func(b []byte) string {
 		if len(b) < 4 {
 			return ""
