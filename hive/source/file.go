@@ -20,12 +20,16 @@ type file struct {
 	size int64 // -1 where that is not known beforehand
 	// open gives the bytes from the start. It may be called only once where
 	// once is set.
-	open func() (io.ReadCloser, error)
+	open func() (*stream, error)
 	once bool
 	// random gives access to any place; nil where there is none.
 	random   func() (randomReader, error)
-	explicit bool // the path itself was given
-	depth    int  // how many containers it lies in
+	explicit bool    // the path itself was given
+	beside   bool    // it was looked for beside a hive whose own path was given
+	depth    int     // how many containers it lies in
+	codecs   int     // how many compressions were undone
+	budget   *budget // what bounds it, where it lies in a nested container
+	nested   *budget // what bounds the containers within the outermost one
 }
 
 // randomReader reads from any place of a file.

@@ -62,7 +62,7 @@ func (f *finding) inspect(file *file) {
 		return
 	}
 	defer r.Close()
-	head, err := readHead(r)
+	head, err := readHead(r.guarded())
 	if err != nil {
 		f.fail(file.label, err)
 		return
@@ -82,32 +82,44 @@ func (f *finding) inspect(file *file) {
 	case unknownContent, emptyContent:
 		f.takeUnknown(file, head, r)
 	default:
-		f.open(file, is, head, r)
+		f.openContainer(file, is, head, r)
 	}
 }
 
 // member makes a file a member. A file that can be opened only once is read
 // now.
-func (f *finding) member(file *file, head []byte, rest io.Reader) *member {
+func (f *finding) member(file *file, head []byte, rest *stream) *member {
 	m := &member{file: file, seq: f.looked, place: placeOf(file.dirs, file.name), named: nameOf(file.name)}
 	limit := f.search.opt.Limits.Hive
+	if file.budget != nil {
+		if err := file.budget.member(); err != nil {
+			m.whole = func() ([]byte, error) { return nil, err }
+			return m
+		}
+	}
 	if file.once {
-		data, err := readWhole(io.MultiReader(bytes.NewReader(head), rest), file.size, limit)
-		m.whole = func() ([]byte, error) { return data, err }
+		held, err := f.search.space.hold(io.MultiReader(bytes.NewReader(head), rest.guarded()), file.size, limit, "--max-hive")
+		m.whole = func() ([]byte, error) {
+			if err != nil {
+				return nil, err
+			}
+			return held.bytes()
+		}
 		return m
 	}
-	m.whole = func() ([]byte, error) {
+	m.whole = func() (data []byte, err error) {
+		defer gaveUp(&err)
 		r, err := file.open()
 		if err != nil {
 			return nil, err
 		}
 		defer r.Close()
-		return readWhole(r, file.size, limit)
+		return readWhole(r.guarded(), file.size, limit)
 	}
 	return m
 }
 
-func (f *finding) takeHive(file *file, head []byte, rest io.Reader) {
+func (f *finding) takeHive(file *file, head []byte, rest *stream) {
 	header := headerName(head)
 	if !file.explicit && !f.search.opt.AllHives && !wanted(file.name, header) {
 		f.others++
@@ -131,11 +143,11 @@ func wanted(name, header string) bool {
 	return !otherHives[foldName(name)] && !otherHives[header]
 }
 
-func (f *finding) takeLogContent(file *file, head []byte, rest io.Reader) {
+func (f *finding) takeLogContent(file *file, head []byte, rest *stream) {
 	stem, ok := logStem(file.name)
 	switch {
 	case ok:
-		if !file.explicit && !f.search.opt.AllHives && !wanted(stem, "") {
+		if !file.explicit && !file.beside && !f.search.opt.AllHives && !wanted(stem, "") {
 			return
 		}
 		f.logs[file.logKey()] = append(f.logs[file.logKey()], f.member(file, head, rest))
@@ -165,10 +177,11 @@ func (f *finding) failLogsAlone() {
 
 // takeUnknown decides what to say about a file that is nothing known. In a
 // folder that is the rule; not so where the name promises a hive or .reg text.
-func (f *finding) takeUnknown(file *file, head []byte, rest io.Reader) {
-	if _, isLog := logStem(file.name); isLog {
-		// A log whose first sector is gone is still worth a look, or a word.
-		if len(head) > 0 {
+func (f *finding) takeUnknown(file *file, head []byte, rest *stream) {
+	if stem, isLog := logStem(file.name); isLog {
+		// A log whose first sector is gone is still worth a look, or a word;
+		// not so every text that is called a log.
+		if len(head) > 0 && (file.explicit || file.beside || ofInterest[nameOf(stem).kind]) {
 			f.takeLogContent(file, head, rest)
 		}
 		return
@@ -184,13 +197,6 @@ func (f *finding) takeUnknown(file *file, head []byte, rest io.Reader) {
 		f.fail(file.label, fmt.Errorf("is no .reg text, whatever its name says: want \"Windows Registry Editor Version 5.00\" or REGEDIT4 in its first line, found %s", describe(head)))
 	default:
 		f.fail(file.label, fmt.Errorf("is no registry hive (want \"regf\" at its start), no .reg text, and no archive or image that is known: found %s", describe(head)))
-	}
-}
-
-// open looks into a container.
-func (f *finding) open(file *file, is content, head []byte, rest io.Reader) {
-	if file.explicit {
-		f.fail(file.label, refused("a container", "unpack it and give the folder"))
 	}
 }
 

@@ -3,7 +3,6 @@ package source
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -97,13 +96,22 @@ func (s *Search) fileAt(path string, info fs.FileInfo) *file {
 		key:   hive.Fold(folder),
 		size:  info.Size(),
 	}
-	f.open = func() (io.ReadCloser, error) { return openRegular(path) }
+	f.open = func() (*stream, error) {
+		r, err := openRegular(path)
+		if err != nil {
+			return nil, err
+		}
+		return &stream{Reader: r, closers: []func() error{r.Close}}, nil
+	}
 	f.random = func() (randomReader, error) { return openRegular(path) }
 	if info.Mode()&fs.ModeNamedPipe != 0 {
 		f.size, f.once, f.random = -1, true, nil
-		f.open = func() (io.ReadCloser, error) {
+		f.open = func() (*stream, error) {
 			pipe, err := os.Open(path)
-			return pipe, cause(err)
+			if err != nil {
+				return nil, cause(err)
+			}
+			return &stream{Reader: pipe, closers: []func() error{pipe.Close}}, nil
 		}
 	}
 	return f
@@ -111,7 +119,7 @@ func (s *Search) fileAt(path string, info fs.FileInfo) *file {
 
 func (s *Search) stdin() *file {
 	return &file{label: "-", name: "-", key: "-", size: -1, once: true, explicit: true,
-		open: func() (io.ReadCloser, error) { return io.NopCloser(s.opt.Stdin), nil }}
+		open: func() (*stream, error) { return &stream{Reader: s.opt.Stdin}, nil }}
 }
 
 // sizedFile is an open regular file.
@@ -147,12 +155,24 @@ func (s *Search) holdsFiles(f *file) bool {
 	if err != nil {
 		return false
 	}
-	defer r.Close()
+	defer func() { r.Close() }()
 	head, err := readHead(r)
 	if err != nil {
 		return false
 	}
-	switch is, _ := sniff(head); is {
+	is, _ := sniff(head)
+	if _, packed := codecNames[is]; packed {
+		unpacked, err := decompress(is, rewound(head, r), s.opt.Limits)
+		if err != nil {
+			return false
+		}
+		defer unpacked.Close()
+		if head, err = readHead(unpacked); err != nil {
+			return false
+		}
+		is, _ = sniff(head)
+	}
+	switch is {
 	case tarContent, zipContent, sevenZipContent, wimContent, vhdContent, vhdxContent, diskContent:
 		return true
 	}
@@ -307,7 +327,7 @@ func (f *finding) names(folder string) ([]string, error) {
 // findLogs looks beside a file whose own path was given for the transaction
 // logs of that hive.
 func (f *finding) findLogs(of *file) {
-	if of.once || of.depth > 0 {
+	if of.once {
 		return
 	}
 	folder := filepath.Dir(filepath.FromSlash(of.label))
@@ -321,7 +341,8 @@ func (f *finding) findLogs(of *file) {
 	}
 	for _, e := range entries {
 		stem, ok := logStem(stripCodec(e.Name()))
-		if ok && (stem == foldName(of.name) || stem == foldName(neutralStem(of.name))) {
+		name := stripCodec(of.name)
+		if ok && (stem == foldName(name) || stem == neutralStem(name)) {
 			f.takeLog(filepath.Join(folder, e.Name()))
 		}
 	}
@@ -333,6 +354,7 @@ func (f *finding) takeLog(path string) {
 		return
 	}
 	log := f.search.fileAt(path, info)
+	log.beside = true
 	for _, known := range f.logs[log.logKey()] {
 		if known.label == log.label {
 			return
