@@ -94,10 +94,26 @@ func newBuilder(root hive.Key, opt BuildOptions) (*builder, error) {
 // buildKey is a key whose nk is written, but nothing below it.
 type buildKey struct {
 	key   hive.Key
+	name  storedName
+	above *buildKey // nil of the root
+	level int
 	cell  cellOffset
-	path  hive.Path
 	sk    int // into shared: what its subkeys take where they have none
 	class int // its length in bytes
+}
+
+// path is the way from the root down to k.
+func (k *buildKey) path() hive.Path {
+	path := make(hive.Path, k.level)
+	for ; k.above != nil; k = k.above {
+		path[k.level-1] = k.name.text()
+	}
+	return path
+}
+
+// fail makes the error of a key that keeps a hive from being built.
+func (k *buildKey) fail(format string, args ...any) error {
+	return fmt.Errorf("build a hive: %s: %w", keyLabel(k.path()), fmt.Errorf(format, args...))
 }
 
 func (b *builder) run(root hive.Key) error {
@@ -106,17 +122,17 @@ func (b *builder) run(root hive.Key) error {
 	if name == "" || cursor.UnitLen(name) > maxKeyName {
 		name = "ROOT"
 	}
-	top, err := b.addKey(root, encodeName(name), noCell, nil, -1)
+	top, err := b.addKey(root, encodeName(name), nil)
 	if err != nil {
 		return err
 	}
 	b.root = top.cell
-	return b.fill(top)
+	return b.fill(&top)
 }
 
 // fill writes what is below k: its values, then the records of its subkeys
 // side by side, then their list, then each subkey's own.
-func (b *builder) fill(k buildKey) error {
+func (b *builder) fill(k *buildKey) error {
 	if err := b.addValues(k); err != nil {
 		return err
 	}
@@ -124,8 +140,8 @@ func (b *builder) fill(k buildKey) error {
 	if err != nil || len(subkeys) == 0 {
 		return err
 	}
-	if len(k.path) >= hive.MaxDepth {
-		return buildError(k.path, "it has subkeys, but lies on level %d, the last there can be", hive.MaxDepth)
+	if k.level >= hive.MaxDepth {
+		return k.fail("it has subkeys, but lies on level %d, the last there can be", hive.MaxDepth)
 	}
 	kind := leafKind(b.opt.Minor)
 	if kind == "lf" && len(subkeys) > maxFastLeaf {
@@ -135,7 +151,7 @@ func (b *builder) fill(k buildKey) error {
 	entries := make([]leafEntry, len(subkeys))
 	children := make([]buildKey, len(subkeys))
 	for i, sub := range subkeys {
-		child, err := b.addKey(sub.Key, sub.stored, k.cell, k.path.Join(sub.name), k.sk)
+		child, err := b.addKey(sub.Key, sub.stored, k)
 		if err != nil {
 			return err
 		}
@@ -146,15 +162,15 @@ func (b *builder) fill(k buildKey) error {
 	}
 	index, err := storeIndex(b, kind, entries, k.cell)
 	if err != nil {
-		return buildError(k.path, "%w", err)
+		return k.fail("%w", err)
 	}
 	n := nk(b.fresh(k.cell))
 	n.setSubkeyCount(uint32(len(entries)))
 	n.setSubkeyList(index)
 	n.setMaxSubkeyName(uint16(longestName))
 	n.setMaxSubkeyClass(uint32(longestClass))
-	for _, child := range children {
-		if err := b.fill(child); err != nil {
+	for i := range children {
+		if err := b.fill(&children[i]); err != nil {
 			return err
 		}
 	}
@@ -170,19 +186,19 @@ type namedKey struct {
 
 // sortedSubkeys returns the subkeys of k in the order of the registry, or
 // refuses names that no hive can hold.
-func sortedSubkeys(k buildKey) ([]namedKey, error) {
+func sortedSubkeys(k *buildKey) ([]namedKey, error) {
 	var subkeys []namedKey
 	for sub := range k.key.Subkeys() {
 		name := sub.Name()
 		if problem := keyNameProblem(name); problem != "" {
-			return nil, buildError(k.path.Join(name), "%s", problem)
+			return nil, k.fail("subkey %q: %s", hive.Printable(name), problem)
 		}
 		subkeys = append(subkeys, namedKey{sub, name, encodeName(name)})
 	}
-	slices.SortStableFunc(subkeys, func(x, y namedKey) int { return x.stored.compare(y.stored) })
+	slices.SortStableFunc(subkeys, func(x, y namedKey) int { return compareNames(x.stored, y.stored) })
 	for i, sub := range subkeys {
-		if i > 0 && subkeys[i-1].stored.compare(sub.stored) == 0 {
-			return nil, buildError(k.path, "it has two subkeys that mean the same name, %q and %q",
+		if i > 0 && compareNames(subkeys[i-1].stored, sub.stored) == 0 {
+			return nil, k.fail("it has two subkeys that mean the same name, %q and %q",
 				hive.Printable(subkeys[i-1].name), hive.Printable(sub.name))
 		}
 	}
@@ -190,40 +206,48 @@ func sortedSubkeys(k buildKey) ([]namedKey, error) {
 }
 
 // addKey writes the nk of one key, with its class and security.
-func (b *builder) addKey(k hive.Key, name storedName, parent cellOffset, path hive.Path, parentSK int) (buildKey, error) {
-	_, ref := k.Store()
+func (b *builder) addKey(key hive.Key, name storedName, above *buildKey) (buildKey, error) {
+	k := buildKey{key: key, name: name, above: above}
+	parent := noCell
+	if above != nil {
+		parent, k.level = above.cell, above.level+1
+	}
+	_, ref := key.Store()
 	if b.seen[ref] {
-		return buildKey{}, buildError(path, "the same key stands in two places of the tree")
+		return k, k.fail("the same key stands in two places of the tree")
 	}
 	b.seen[ref] = true
-	isRoot := parent == noCell
-	cell, err := storeNK(b, name, buildFlags(k.Flags(), isRoot), parent)
+	var err error
+	if k.cell, err = storeNK(b, name, buildFlags(key.Flags(), above == nil), parent); err != nil {
+		return k, k.fail("%w", err)
+	}
+	if err = b.addSecurity(&k); err != nil {
+		return k, err
+	}
+	n := nk(b.fresh(k.cell))
+	n.setLastWritten(uint64(cmp.Or(key.LastWrite(), b.opt.Time)))
+	n.setSecurity(b.shared[k.sk].cell)
+	return k, b.addClass(&k)
+}
+
+// addClass writes the class name of a key.
+func (b *builder) addClass(k *buildKey) error {
+	class := k.key.Class()
+	switch k.class = len(class); {
+	case k.class == 0:
+		return nil
+	case k.class > maxClass:
+		return k.fail("a class name of %d bytes; at most %d fit", k.class, maxClass)
+	}
+	at, err := b.allocate(len(class), k.cell)
 	if err != nil {
-		return buildKey{}, buildError(path, "%w", err)
-	}
-	out := buildKey{key: k, cell: cell, path: path}
-	if out.sk, err = b.security(k, path, parentSK, cell); err != nil {
-		return buildKey{}, err
-	}
-	class := k.Class()
-	if out.class = len(class); out.class > maxClass {
-		return buildKey{}, buildError(path, "a class name of %d bytes; at most %d fit", out.class, maxClass)
-	}
-	n := nk(b.fresh(cell))
-	n.setLastWritten(uint64(cmp.Or(k.LastWrite(), b.opt.Time)))
-	n.setSecurity(b.shared[out.sk].cell)
-	if len(class) == 0 {
-		return out, nil
-	}
-	at, err := b.allocate(len(class), cell)
-	if err != nil {
-		return buildKey{}, buildError(path, "%w", err)
+		return k.fail("%w", err)
 	}
 	copy(b.fresh(at), class)
-	n = nk(b.fresh(cell))
+	n := nk(b.fresh(k.cell))
 	n.setClass(at)
 	n.setClassLength(uint16(len(class)))
-	return out, nil
+	return nil
 }
 
 // buildFlags returns the flags that a key takes along into a new hive.
@@ -235,60 +259,62 @@ func buildFlags(flags uint16, isRoot bool) uint16 {
 	return flags
 }
 
-// security returns the place in b.shared of the descriptor that k uses.
-func (b *builder) security(k hive.Key, path hive.Path, parent int, near cellOffset) (int, error) {
-	descriptor := k.Security()
+// addSecurity finds or writes the descriptor that k uses.
+func (b *builder) addSecurity(k *buildKey) error {
+	descriptor := k.key.Security()
 	if descriptor != nil {
 		if problem := descriptorProblem(descriptor); problem != "" {
 			if !b.opt.Salvage {
-				return 0, buildError(path, "its security descriptor: %s", problem)
+				return k.fail("its security descriptor: %s", problem)
 			}
 			descriptor = nil
 		}
 	}
-	at := parent
-	if descriptor != nil || parent < 0 {
-		if descriptor == nil {
-			descriptor = []byte(defaultDescriptor)
-		}
-		known := false
-		if at, known = b.descriptors[string(descriptor)]; !known {
-			cell, err := storeSK(b, descriptor, near)
-			if err != nil {
-				return 0, buildError(path, "%w", err)
-			}
-			at = len(b.shared)
-			b.shared = append(b.shared, sharedSK{cell: cell})
-			b.descriptors[string(descriptor)] = at
-		}
+	switch {
+	case descriptor != nil:
+	case k.above != nil:
+		k.sk = k.above.sk
+		b.shared[k.sk].users++
+		return nil
+	default:
+		descriptor = []byte(defaultDescriptor)
 	}
+	at, known := b.descriptors[string(descriptor)]
+	if !known {
+		cell, err := storeSK(b, descriptor, k.cell)
+		if err != nil {
+			return k.fail("%w", err)
+		}
+		at = len(b.shared)
+		b.shared = append(b.shared, sharedSK{cell: cell})
+		b.descriptors[string(descriptor)] = at
+	}
+	k.sk = at
 	b.shared[at].users++
-	return at, nil
+	return nil
 }
 
 // addValues writes the values of k and their list.
-func (b *builder) addValues(k buildKey) error {
+func (b *builder) addValues(k *buildKey) error {
 	var cells []cellOffset
+	var names valueNames
 	var longestName, longestData int
-	seen := map[string]string{}
 	for v := range k.key.Values() {
 		name := v.Name()
 		data, err := v.Data()
 		if err != nil && !b.opt.Salvage {
-			return buildError(k.path, "value %s: %w", hive.ValueLabel(name), err)
+			return k.fail("value %s: %w", hive.ValueLabel(name), err)
 		}
 		if problem := valueProblem(b.opt.Minor, name, len(data)); problem != "" {
-			return buildError(k.path, "value %s: %s", hive.ValueLabel(name), problem)
+			return k.fail("value %s: %s", hive.ValueLabel(name), problem)
 		}
-		key := hive.Fold(name)
-		if other, ok := seen[key]; ok {
-			return buildError(k.path, "it has two values that mean the same name, %s and %s", hive.ValueLabel(other), hive.ValueLabel(name))
-		}
-		seen[key] = name
 		stored := encodeName(name)
+		if other, ok := names.add(stored); !ok {
+			return k.fail("it has two values that mean the same name, %s and %s", hive.ValueLabel(other.text()), hive.ValueLabel(name))
+		}
 		cell, err := b.addValue(k, stored, v.Type(), data)
 		if err != nil {
-			return buildError(k.path, "value %s: %w", hive.ValueLabel(name), err)
+			return k.fail("value %s: %w", hive.ValueLabel(name), err)
 		}
 		cells = append(cells, cell)
 		longestName = max(longestName, stored.wide())
@@ -299,7 +325,7 @@ func (b *builder) addValues(k buildKey) error {
 	}
 	index, err := b.allocate(4*len(cells), k.cell)
 	if err != nil {
-		return buildError(k.path, "%w", err)
+		return k.fail("%w", err)
 	}
 	for i, c := range cells {
 		le.PutUint32(b.fresh(index)[4*i:], uint32(c))
@@ -312,7 +338,41 @@ func (b *builder) addValues(k buildKey) error {
 	return nil
 }
 
-func (b *builder) addValue(k buildKey, name storedName, typ hive.Type, data []byte) (cellOffset, error) {
+// valueNames are the names of a key's values that were met so far.
+type valueNames struct {
+	few  []storedName
+	many map[string]storedName // by folded name, once there are more than manyValues
+}
+
+// manyValues is from how many names on a map beats a scan.
+const manyValues = 8
+
+// add notes a name, or returns the one met before that means the same.
+func (n *valueNames) add(name storedName) (other storedName, ok bool) {
+	if len(n.few) < manyValues {
+		for _, other := range n.few {
+			if compareNames(other, name) == 0 {
+				return other, false
+			}
+		}
+		n.few = append(n.few, name)
+		return storedName{}, true
+	}
+	if n.many == nil {
+		n.many = map[string]storedName{}
+		for _, other := range n.few {
+			n.many[hive.Fold(other.text())] = other
+		}
+	}
+	folded := hive.Fold(name.text())
+	if other, met := n.many[folded]; met {
+		return other, false
+	}
+	n.many[folded] = name
+	return storedName{}, true
+}
+
+func (b *builder) addValue(k *buildKey, name storedName, typ hive.Type, data []byte) (cellOffset, error) {
 	cell, err := storeVK(b, name, k.cell)
 	if err != nil {
 		return noCell, err
@@ -359,7 +419,11 @@ func (b *builder) addBin(cell int) (start, end int, err error) {
 	if uint64(start-binsStart)+uint64(size) > maxBins {
 		return 0, 0, fmt.Errorf("the hive would grow over %d bytes, the most that there can be", int64(maxBins))
 	}
-	b.out = append(b.out, make([]byte, size)...)
+	if missing := start + size - cap(b.out); missing > 0 {
+		b.out = slices.Grow(b.out, max(size, start)) // twice as much each time
+	}
+	b.out = b.out[:start+size]
+	clear(b.out[start:])
 	h := binHeader(b.out[start:])
 	h.setSignature()
 	h.setOffset(fileOffset(start).cell())
@@ -411,13 +475,4 @@ func (b *builder) finish() []byte {
 	putFileName(h, b.opt.FileName)
 	h.setChecksum(h.computeChecksum())
 	return b.out
-}
-
-// buildError names the key that keeps a hive from being built.
-func buildError(path hive.Path, format string, args ...any) error {
-	where := "the root key"
-	if len(path) > 0 {
-		where = "key " + hive.Printable(path.String())
-	}
-	return fmt.Errorf("build a hive: %s: %w", where, fmt.Errorf(format, args...))
 }

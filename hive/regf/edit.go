@@ -70,6 +70,8 @@ type Editor struct {
 
 	// sound holds the beginnings of bins whose cells were seen to fit together.
 	sound map[cellOffset]bool
+	// orderly holds the keys whose lists of subkeys were seen to be in order.
+	orderly map[cellOffset]bool
 	// free is every free cell from reuseFrom on, sorted, once freeIndexed is set.
 	free        []freeCell
 	freeIndexed bool
@@ -102,13 +104,11 @@ func NewEditor(im *Image, opt EditorOptions) (*Editor, error) {
 	if report == nil {
 		report = im.Check()
 	}
-	e := &Editor{original: im.data, opt: opt, defects: sortDefects(report), sound: map[cellOffset]bool{}}
+	e := &Editor{original: im.data, opt: opt, defects: sortDefects(report), sound: map[cellOffset]bool{}, orderly: map[cellOffset]bool{}}
 	if err := e.defects.admit(opt.Force); err != nil {
 		return nil, err
 	}
-	// Room for some bins, so that adding them seldom copies the hive again.
-	data := make([]byte, len(im.data), len(im.data)+len(im.data)/16+16*binUnit)
-	copy(data, im.data)
+	data := slices.Clone(im.data)
 	e.im = &Image{
 		data: data, bins: data[binsStart : binsStart+len(im.bins) : binsStart+len(im.bins)], binEnd: slices.Clone(im.binEnd),
 		base: baseBlock(data[:baseBlockSize:baseBlockSize]), minor: im.minor, root: im.root, file: im.file,
@@ -196,6 +196,7 @@ func (e *Editor) rollback() {
 	e.im.binEnd = e.im.binEnd[:e.undo.length/binUnit]
 	e.free, e.freeIndexed = e.free[:0], false
 	clear(e.sound)
+	clear(e.orderly)
 }
 
 // touch has to be called before n bytes from c on are changed.

@@ -31,7 +31,7 @@ func (e *Editor) DeleteKey(path hive.Path) error {
 		if len(path) == 0 {
 			return refuse("a hive cannot be without its root key")
 		}
-		parent, missing, err := e.lookup(path.Parent())
+		parent, missing, _, err := e.lookup(path.Parent())
 		if err != nil || len(missing) > 0 {
 			return err
 		}
@@ -61,68 +61,81 @@ func (e *Editor) DeleteKey(path hive.Path) error {
 	})
 }
 
-// lookup follows a path down as far as it exists, and returns the last key and
-// the names that are missing.
-func (e *Editor) lookup(path hive.Path) (key cellOffset, missing hive.Path, err error) {
+// lookup follows a path down as far as it exists, and returns the last key,
+// the names that are missing, and where in the last key's list of subkeys the
+// first of them would stand.
+func (e *Editor) lookup(path hive.Path) (key cellOffset, missing hive.Path, place subkeyList, err error) {
 	key = e.im.root
 	for i, name := range path {
 		k, err := e.key(key)
 		if err != nil {
-			return noCell, nil, err
+			return noCell, nil, place, err
 		}
-		found := e.subkeys(key, k, encodeName(name))
-		if found.found == noCell {
-			if found.damage != nil {
-				// It may be one of those that cannot be read.
-				return noCell, nil, found.damage
-			}
-			return key, path[i:], nil
+		stored := encodeName(name)
+		if quick := e.quickSubkey(key, k, stored); quick != noCell {
+			key = quick
+			continue
 		}
-		key = found.found
+		place = e.subkeys(key, k, stored)
+		switch {
+		case place.found != noCell:
+			key = place.found
+		case place.damage != nil:
+			// It may be one of those that cannot be read.
+			return noCell, nil, place, place.damage
+		default:
+			return key, path[i:], place, nil
+		}
 	}
-	return key, nil, nil
+	return key, nil, subkeyList{}, nil
 }
 
 // makeKey returns the key at that path and creates what is missing of it.
 func (e *Editor) makeKey(path hive.Path) (cellOffset, error) {
-	key, missing, err := e.lookup(path)
+	key, missing, place, err := e.lookup(path)
 	if err != nil || len(missing) == 0 {
 		return key, err
 	}
 	if len(path) > hive.MaxDepth {
 		return noCell, refuse("it would lie on level %d; keys go down to level %d", len(path), hive.MaxDepth)
 	}
-	for i, name := range missing {
+	if err := e.admitSubkey(key, path[:len(path)-len(missing)]); err != nil {
+		return noCell, err
+	}
+	for _, name := range missing {
 		if problem := keyNameProblem(name); problem != "" {
 			return noCell, refuse("%s", problem)
 		}
-		if err := e.admitDefects(path[:len(path)-len(missing)+i]); err != nil {
+		if key, err = e.addKey(key, encodeName(name), place); err != nil {
 			return noCell, err
 		}
-		if key, err = e.addKey(key, encodeName(name)); err != nil {
-			return noCell, err
-		}
+		place = subkeyList{index: noCell, found: noCell} // a new key has no list
 	}
 	return key, nil
 }
 
-// addKey puts a new key below parent, where there is none of that name.
-func (e *Editor) addKey(parent cellOffset, name storedName) (cellOffset, error) {
+// admitSubkey refuses keys that are not to have new subkeys.
+func (e *Editor) admitSubkey(key cellOffset, path hive.Path) error {
+	k, err := e.key(key)
+	if err != nil {
+		return err
+	}
+	if k.flags()&nkPredefined != 0 {
+		return refuse("%s is a predefined handle", keyLabel(path))
+	}
+	if k.flags()&nkSymlink != 0 {
+		if err := e.unlessForced("%s is a symbolic link", keyLabel(path)); err != nil {
+			return err
+		}
+	}
+	return e.admitDefects(path)
+}
+
+// addKey puts a new key below parent, at the place that lookup found.
+func (e *Editor) addKey(parent cellOffset, name storedName, place subkeyList) (cellOffset, error) {
 	p, err := e.key(parent)
 	if err != nil {
 		return noCell, err
-	}
-	switch {
-	case p.flags()&nkPredefined != 0:
-		return noCell, refuse("the key above is a predefined handle")
-	case p.flags()&nkSymlink != 0:
-		if err := e.unlessForced("the key above is a symbolic link"); err != nil {
-			return noCell, err
-		}
-	}
-	found := e.subkeys(parent, p, name)
-	if found.damage != nil {
-		return noCell, found.damage
 	}
 	security, virtual := p.security(), p.virtFlags()
 	child, err := storeNK(e, name, 0, parent)
@@ -138,7 +151,7 @@ func (e *Editor) addKey(parent cellOffset, name storedName) (cellOffset, error) 
 	if err := e.useSecurity(security); err != nil {
 		return noCell, err
 	}
-	return child, e.insertSubkey(parent, child, name, found)
+	return child, e.insertSubkey(parent, child, name, place)
 }
 
 // virtRecurse is the virtualisation flag that new subkeys inherit.
@@ -260,6 +273,7 @@ func (e *Editor) releaseKey(key cellOffset) error {
 	if err := e.leaveSecurity(k.security()); err != nil {
 		return err
 	}
+	delete(e.orderly, key)
 	return e.release("nk", key)
 }
 

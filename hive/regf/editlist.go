@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 
 	"hivemend/hive"
 )
@@ -25,32 +26,85 @@ type subkeyList struct {
 	damage error
 }
 
-// subkeys looks for a subkey of parent by name, through the whole list.
+// subkeys looks for a subkey of parent by name, and examines the whole list
+// the first time that it is looked into.
 func (e *Editor) subkeys(parent cellOffset, k nk, name storedName) subkeyList {
 	s := subkeyList{index: noCell, found: noCell}
 	if k.subkeyCount() == 0 {
 		return s
 	}
 	s.collectLeaves(e, k.subkeyList())
-	search := subkeySearch{list: &s, parent: parent, name: name}
+	if e.orderly[parent] {
+		s.search(e, name)
+		return s
+	}
+	scan := subkeyScan{list: &s, parent: parent, name: name}
 	for i, leaf := range s.leaves {
-		payload, err := e.used("list of subkeys", leaf, listHeaderSize)
-		if err != nil {
-			s.damaged(err)
-			continue
-		}
-		elements, size := list(payload).elements()
+		elements, size := e.elements(leaf)
 		for j := 0; len(elements) > 0; elements, j = elements[size:], j+1 {
-			search.visit(e, spot{i, j}, reference(elements))
+			scan.visit(e, spot{i, j}, reference(elements))
 		}
 	}
-	if search.count != uint64(k.subkeyCount()) {
+	if scan.count != uint64(k.subkeyCount()) {
 		s.damaged(&hive.FormatError{
-			File: e.im.file, Struct: "nk", Offset: int64(parent.file()) + cellHeaderSize + 20,
-			Want: fmt.Sprintf("the %d subkeys that are listed", search.count), Found: fmt.Sprint(k.subkeyCount()),
+			File: e.im.file, Struct: "nk", Offset: int64(parent.file()) + nkCountField,
+			Want: fmt.Sprintf("the %d subkeys that are listed", scan.count), Found: fmt.Sprint(k.subkeyCount()),
 		})
 	}
+	e.orderly[parent] = s.damage == nil
 	return s
+}
+
+// elements returns the elements of a leaf that collectLeaves has seen.
+func (e *Editor) elements(leaf cellOffset) (elements []byte, size int) {
+	payload, _, _ := e.im.raw(leaf)
+	return list(payload).elements()
+}
+
+// search finds a name, or its place, in a list that is known to be in order.
+func (s *subkeyList) search(e *Editor, name storedName) {
+	at := func(leaf, index int) cellOffset {
+		elements, size := e.elements(s.leaves[leaf])
+		return reference(elements[index*size:])
+	}
+	compare := func(c cellOffset) int { return compareNames(e.im.keyQuick(c).name(), name) }
+	// The last leaf that begins with this name or one before it, else the first.
+	leaf := max(0, sort.Search(len(s.leaves), func(i int) bool {
+		elements, _ := e.elements(s.leaves[i])
+		return len(elements) > 0 && compare(at(i, 0)) > 0
+	})-1)
+	elements, size := e.elements(s.leaves[leaf])
+	index, found := sort.Find(len(elements)/size, func(i int) int { return -compare(at(leaf, i)) })
+	s.at = spot{leaf, index}
+	if found {
+		s.found = at(leaf, index)
+	}
+}
+
+// quickSubkey finds a subkey by name without looking at all others. It may
+// miss one whose hash is wrong, or in a damaged list.
+func (e *Editor) quickSubkey(parent cellOffset, k nk, name storedName) cellOffset {
+	s := subkeyList{index: noCell, found: noCell}
+	if k.subkeyCount() == 0 {
+		return noCell
+	}
+	s.collectLeaves(e, k.subkeyList())
+	hash := name.hash()
+	for _, leaf := range s.leaves {
+		payload, _, _ := e.im.raw(leaf)
+		hashed := list(payload).kind() == "lh"
+		elements, size := list(payload).elements()
+		for ; len(elements) > 0; elements = elements[size:] {
+			if hashed && le.Uint32(elements[4:]) != hash {
+				continue
+			}
+			child, err := e.key(reference(elements))
+			if err == nil && child.parent() == parent && compareNames(child.name(), name) == 0 {
+				return reference(elements)
+			}
+		}
+	}
+	return noCell
 }
 
 func (s *subkeyList) damaged(err error) {
@@ -110,8 +164,8 @@ func (e *Editor) list(c cellOffset) (list, error) {
 	return l, err
 }
 
-// subkeySearch goes through the elements of a list in order.
-type subkeySearch struct {
+// subkeyScan goes through all elements of a list in order.
+type subkeyScan struct {
 	list   *subkeyList
 	parent cellOffset
 	name   storedName
@@ -120,7 +174,7 @@ type subkeySearch struct {
 	placed bool // a name behind the wanted one was met
 }
 
-func (f *subkeySearch) visit(e *Editor, at spot, child cellOffset) {
+func (f *subkeyScan) visit(e *Editor, at spot, child cellOffset) {
 	s := f.list
 	f.count++
 	k, err := e.key(child)
@@ -129,7 +183,7 @@ func (f *subkeySearch) visit(e *Editor, at spot, child cellOffset) {
 		return
 	}
 	name := k.name()
-	if f.last.bytes != nil && f.last.compare(name) >= 0 {
+	if f.last.bytes != nil && compareNames(f.last, name) >= 0 {
 		s.damaged(&hive.FormatError{
 			File: e.im.file, Struct: "list of subkeys", Offset: int64(s.leaves[at.leaf].file()),
 			Want: "names in ascending order", Found: fmt.Sprintf("%q before %q", f.last.text(), name.text()),
@@ -138,12 +192,12 @@ func (f *subkeySearch) visit(e *Editor, at spot, child cellOffset) {
 	f.last = name
 	if k.parent() != f.parent {
 		s.damaged(&hive.FormatError{
-			File: e.im.file, Struct: "nk", Offset: int64(child.file()) + cellHeaderSize + 16,
+			File: e.im.file, Struct: "nk", Offset: int64(child.file()) + nkParentField,
 			Want: fmt.Sprintf("the parent %s", f.parent.file()), Found: k.parent().file().String(),
 		})
 		return
 	}
-	switch d := name.compare(f.name); {
+	switch d := compareNames(name, f.name); {
 	case d == 0 && s.found == noCell:
 		s.found, s.at, f.placed = child, at, true
 	case d < 0 && !f.placed:

@@ -43,7 +43,7 @@ func (e *Editor) SetValue(path hive.Path, name string, typ hive.Type, data []byt
 // is not there is no error and no change.
 func (e *Editor) DeleteValue(path hive.Path, name string) error {
 	return e.run(fmt.Sprintf("delete value %s in %s", hive.ValueLabel(name), keyLabel(path)), func() error {
-		key, missing, err := e.lookup(path)
+		key, missing, _, err := e.lookup(path)
 		if err != nil || len(missing) > 0 {
 			return err
 		}
@@ -109,7 +109,7 @@ func (e *Editor) findValue(key cellOffset, name storedName) (index int, value ce
 	for i := 0; len(refs) > 0; refs, i = refs[4:], i+1 {
 		c := reference(refs)
 		v := e.im.valueQuick(c)
-		if v == nil || v.name().compare(name) != 0 {
+		if v == nil || compareNames(v.name(), name) != 0 {
 			continue
 		}
 		if value != noCell {

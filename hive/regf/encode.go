@@ -74,6 +74,21 @@ func isASCII(s string) bool {
 // an nk count in, however the name is stored.
 func (n storedName) wide() int { return 2 * n.units() }
 
+// compareNames is storedName.compare, at speed for the usual kind of names.
+func compareNames(a, b storedName) int {
+	if !a.compressed || !b.compressed {
+		return a.compare(b)
+	}
+	for i := range min(len(a.bytes), len(b.bytes)) {
+		if x, y := a.bytes[i], b.bytes[i]; x != y {
+			if d := int(latinUpcase[x]) - int(latinUpcase[y]); d != 0 {
+				return d
+			}
+		}
+	}
+	return len(a.bytes) - len(b.bytes)
+}
+
 // keyNameProblem says why no key can have that name; "" when one can.
 func keyNameProblem(name string) string {
 	switch n := cursor.UnitLen(name); {
