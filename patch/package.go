@@ -14,17 +14,17 @@ import (
 
 // The names of the files of a fix package.
 const (
-	PlanFile       = "plan.json"
-	JournalFile    = "journal.json"
-	DiffFile       = "changes.diff"
-	FixFile        = "fix.reg"
-	UndoFile       = "undo.reg"
-	FixOfflineFile = "fix-offline.reg"
-	UndoOffline    = "undo-offline.reg"
-	ParametersFile = "backup/exported-parameters.reg"
-	LicensingFile  = "backup/mslicensingbackup.reg"
-	HivesFolder    = "hives"
-	ManifestFile   = "MANIFEST.sha256"
+	PlanFile        = "plan.json"
+	JournalFile     = "journal.json"
+	DiffFile        = "changes.diff"
+	FixFile         = "fix.reg"
+	UndoFile        = "undo.reg"
+	FixOfflineFile  = "fix-offline.reg"
+	UndoOfflineFile = "undo-offline.reg"
+	ParametersFile  = "backup/exported-parameters.reg"
+	LicensingFile   = "backup/mslicensingbackup.reg"
+	HivesFolder     = "hives"
+	ManifestFile    = "MANIFEST.sha256"
 )
 
 // Package is a fix package: every file that one machine's repair needs.
@@ -86,7 +86,7 @@ func (pk *Package) addResult(p *Plan, r *Result) error {
 	if err := pk.text(UndoFile, func() ([]byte, error) { return p.UndoReg(false) }); err != nil {
 		return err
 	}
-	if err := pk.text(UndoOffline, func() ([]byte, error) { return p.UndoReg(true) }); err != nil {
+	if err := pk.text(UndoOfflineFile, func() ([]byte, error) { return p.UndoReg(true) }); err != nil {
 		return err
 	}
 	parameters, licensing, err := p.backups(r.work)
@@ -122,13 +122,19 @@ func hiveFile(kind hive.Kind, n int) string {
 // checkReg reads the .reg files of the plan back: they must hold exactly its
 // edits, and nothing in text form may name what is never shown.
 func (pk *Package) checkReg() error {
-	for name, edits := range map[string][]hive.Edit{FixFile: plainEdits(pk.Plan.Edits), UndoFile: pk.Plan.UndoEdits()} {
-		text, ok := pk.Files[name]
+	fix, undo := plainEdits(pk.Plan.Edits), pk.Plan.UndoEdits()
+	live, offline := liveForm(pk.Plan), offlineForm(pk.Plan)
+	for _, f := range []struct {
+		name  string
+		edits []hive.Edit
+		form  pathForm
+	}{{FixFile, fix, live}, {FixOfflineFile, fix, offline}, {UndoFile, undo, live}, {UndoOfflineFile, undo, offline}} {
+		text, ok := pk.Files[f.name]
 		if !ok {
 			continue
 		}
-		if err := sameReg(text, edits, liveForm(pk.Plan)); err != nil {
-			return fail(ErrUnproved, "%s: %s", name, err)
+		if err := sameReg(text, f.edits, f.form); err != nil {
+			return fail(ErrUnproved, "%s: %s", f.name, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(pk.Files)) {

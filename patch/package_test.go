@@ -109,6 +109,14 @@ func TestWritingAgain(t *testing.T) {
 	if got, err := pk.Write(empty); err != nil || got != Created {
 		t.Errorf("an empty folder: want %s, found %s, %v", Created, got, err)
 	}
+	here := t.TempDir()
+	t.Chdir(here)
+	if got, err := pk.Write("."); err != nil || got != Created {
+		t.Errorf("the current folder: want %s, found %s, %v", Created, got, err)
+	}
+	if _, err := ReadPackage(here); err != nil {
+		t.Errorf("the package in the current folder: %v", err)
+	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), ".*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
@@ -191,7 +199,7 @@ func TestRegFilesOfAPackage(t *testing.T) {
 	pk := testPackage(t, m)
 	forms := map[string]string{
 		FixFile: `HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\`, UndoFile: `HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\`,
-		FixOfflineFile: `HKEY_LOCAL_MACHINE\OFFLINE_SYSTEM\ControlSet001\`, UndoOffline: `HKEY_LOCAL_MACHINE\OFFLINE_SYSTEM\ControlSet001\`,
+		FixOfflineFile: `HKEY_LOCAL_MACHINE\OFFLINE_SYSTEM\ControlSet001\`, UndoOfflineFile: `HKEY_LOCAL_MACHINE\OFFLINE_SYSTEM\ControlSet001\`,
 		ParametersFile: `HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\`,
 	}
 	for name, start := range forms {

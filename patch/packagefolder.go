@@ -31,7 +31,8 @@ const (
 
 // Write writes the package into the folder dir. All files are written to a
 // temporary folder beside it, synced, read back and compared, and appear under
-// dir together.
+// dir together. Only where an empty folder has to stay (the current one, a
+// mount) are they written into it, the manifest last.
 //
 // A folder that holds exactly the same package already is left alone; one that
 // holds anything else is refused with ErrRefused, naming a file that differs.
@@ -48,26 +49,56 @@ func (pk *Package) Write(dir string) (Written, error) {
 	if exists && !empty {
 		return AlreadyThere, sameFolder(dir, files)
 	}
-	parent := filepath.Dir(dir)
-	if err := os.MkdirAll(parent, packageFolderMode); err != nil {
+	if err := os.MkdirAll(filepath.Dir(dir), packageFolderMode); err != nil {
 		return "", err
 	}
+	if exists && !removeEmpty(dir) {
+		return Created, fillInPlace(dir, files)
+	}
+	return Created, fillAndRename(dir, files)
+}
+
+// removeEmpty removes an empty folder so that the finished one can take its
+// place. It does not where that would pull the folder away from under a user
+// or a mount.
+func removeEmpty(dir string) bool {
+	here, errHere := os.Stat(".")
+	there, errThere := os.Stat(dir)
+	if errHere != nil || errThere != nil || os.SameFile(here, there) {
+		return false
+	}
+	return os.Remove(dir) == nil
+}
+
+// fillAndRename writes the files beside dir and gives them its name.
+func fillAndRename(dir string, files map[string][]byte) error {
+	parent := filepath.Dir(dir)
 	temp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".*.tmp")
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := fillFolder(temp, files); err != nil {
-		return "", errors.Join(err, os.RemoveAll(temp))
-	}
-	if exists {
-		if err := os.Remove(dir); err != nil {
-			return "", errors.Join(err, os.RemoveAll(temp))
-		}
+		return errors.Join(err, os.RemoveAll(temp))
 	}
 	if err := os.Rename(temp, dir); err != nil {
-		return "", errors.Join(err, os.RemoveAll(temp))
+		return errors.Join(err, os.RemoveAll(temp))
 	}
-	return Created, syncDir(parent)
+	return syncDir(parent)
+}
+
+// fillInPlace fills an empty folder that has to stay. The manifest comes
+// last: without it the folder is no package.
+func fillInPlace(dir string, files map[string][]byte) error {
+	rest := maps.Clone(files)
+	delete(rest, ManifestFile)
+	if err := fillFolder(dir, rest); err != nil {
+		return err
+	}
+	manifest, ok := files[ManifestFile]
+	if !ok {
+		return nil
+	}
+	return fillFolder(dir, map[string][]byte{ManifestFile: manifest})
 }
 
 // all returns the files with the manifest.
@@ -132,7 +163,7 @@ func fileNames(dir string) ([]string, error) {
 	return names, err
 }
 
-// fillFolder writes files into the new folder dir and makes them durable.
+// fillFolder writes files that do not exist yet into the folder dir and makes them durable.
 func fillFolder(dir string, files map[string][]byte) error {
 	folders := map[string]bool{dir: true}
 	for _, name := range slices.Sorted(maps.Keys(files)) {

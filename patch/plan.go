@@ -141,11 +141,23 @@ func NewPlan(edits []hive.Edit, m *hive.Machine, opt PlanOptions) (*Plan, error)
 	p.Machine = PlanMachine{ID: m.ID(), ComputerName: m.ComputerName}
 	for _, in := range m.Inputs {
 		p.Inputs = append(p.Inputs, planInput(in))
-		if in.Kind == hive.Reg && (in.Hive == hive.System || in.Hive == hive.Mixed) {
-			p.Live = true
-		}
 	}
+	p.Live = p.Live || isLive(m)
 	return p, p.rehearse(planned, m.Inputs, opt.FillExpect)
+}
+
+// isLive reports whether m is known from an export alone, in which
+// CurrentControlSet is the set in use. In a hive a key of that name is a
+// leftover, and an edit of it means the leftover.
+func isLive(m *hive.Machine) bool {
+	live := false
+	for _, root := range m.Roots(hive.System) {
+		if root.Input.Kind == hive.Regf {
+			return false
+		}
+		live = true
+	}
+	return live
 }
 
 func planInput(in *hive.Input) PlanInput {
