@@ -31,6 +31,7 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	now      func() time.Time
+	noColour bool // --no-color
 }
 
 // Main runs the program with the arguments of the process and returns its exit
@@ -162,18 +163,20 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return withHint(err, fmt.Sprintf("see `%s --help`", cmd.CommandPath()))
 	})
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().BoolVar(&a.noColour, "no-color", false, "no colours, even on a terminal (NO_COLOR does the same)")
 	root.SuggestionsMinimumDistance = 2
 	for _, command := range a.commands() {
 		root.AddCommand(command)
 	}
+	completeFlags(root)
 	return root
 }
 
 // commands lists every command in the order in which the help shows them.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
-		a.scanCommand(), a.fixCommand(), a.applyCommand(), a.undoCommand(), a.diffCommand(), a.showCommand(), a.checkCommand(), a.versionCommand(),
+		a.scanCommand(), a.fixCommand(), a.applyCommand(), a.undoCommand(), a.diffCommand(), a.showCommand(), a.checkCommand(), a.replayCommand(), a.convertCommand(),
+		a.rulesCommand(), a.explainCommand(), a.completionCommand(), a.manCommand(), a.versionCommand(),
 	}
 }
 

@@ -99,7 +99,7 @@ func (a *app) runScan(_ context.Context, opt *scanOptions, paths []string) error
 		return judged.nothingRead(a)
 	}
 	ropt := judged.reportOptions()
-	ropt.Text = report.TextOptions{MinSeverity: minSeverity}
+	ropt.Text = report.TextOptions{MinSeverity: minSeverity, Colour: opt.output == "" && colours(a.out, a.noColour)}
 	if judged.fixable() {
 		ropt.Text.Next = "hivemend fix " + quotePaths(paths) + " -o fix/"
 	}
@@ -197,7 +197,7 @@ func ruleIDs(flag string, names []string) ([]string, error) {
 	for _, name := range names {
 		rule := rdp.Find(strings.ToUpper(strings.TrimSpace(name)))
 		if rule == nil {
-			return nil, fmt.Errorf("%s %q: there is no such rule", flag, name)
+			return nil, fmt.Errorf("%s: %w", flag, unknownRule(name))
 		}
 		ids = append(ids, rule.ID)
 	}
