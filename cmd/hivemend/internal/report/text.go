@@ -20,26 +20,27 @@ type TextOptions struct {
 // Text writes r for people: first the counts, then each machine with its
 // findings, what was not checked, and what to do next.
 func Text(w io.Writer, r *Report, opt TextOptions) error {
-	p := &printer{w: w}
+	p := &printer{w: w, colour: opt.Colour}
 	p.summary(r)
 	for i := range r.Machines {
 		p.machine(&r.Machines[i], opt)
 	}
 	for _, e := range r.Errors {
 		p.line("")
-		p.line("could not read %s", e.Error)
+		p.line("%s %s", p.paint(severityStyles[analyze.Error], "could not read"), hive.Printable(e.Error))
 	}
 	if opt.Next != "" {
 		p.line("")
-		p.line("next: %s", opt.Next)
+		p.line("next: %s", p.paint(bold, opt.Next))
 	}
 	return p.err
 }
 
 // printer writes lines and remembers the first error.
 type printer struct {
-	w   io.Writer
-	err error
+	w      io.Writer
+	colour bool
+	err    error
 }
 
 func (p *printer) line(format string, args ...any) {
@@ -50,22 +51,31 @@ func (p *printer) line(format string, args ...any) {
 
 // field writes a named line under a finding, the label in a column of its own.
 func (p *printer) field(label, format string, args ...any) {
-	p.line("    %-8s %s", label, fmt.Sprintf(format, args...))
+	p.line("    %s %s", p.paint(dim, fmt.Sprintf("%-8s", label)), fmt.Sprintf(format, args...))
+}
+
+// severity returns a severity in its colour, as wide as the widest.
+func (p *printer) severity(s analyze.Severity) string {
+	return p.paint(severityStyles[s], fmt.Sprintf("%-7s", s))
 }
 
 func (p *printer) summary(r *Report) {
 	counts := countSeverities(r.Machines)
+	headline := bold
+	if r.Status == StatusClean {
+		headline = good
+	}
 	switch {
 	case len(r.Machines) == 0:
 		p.line("no machine could be read")
 		return
 	case counts.total() == 0:
-		p.line("nothing found on %s", plural(len(r.Machines), "machine"))
+		p.line("%s", p.paint(headline, "nothing found on "+plural(len(r.Machines), "machine")))
 	default:
-		p.line("%s on %s", counts, plural(len(r.Machines), "machine"))
+		p.line("%s", p.paint(headline, fmt.Sprintf("%s on %s", counts, plural(len(r.Machines), "machine"))))
 	}
 	for _, c := range CountRules(r.Machines) {
-		p.line("  %4d  %-7s  %s", c.Count, c.Severity, c.Rule)
+		p.line("  %4d  %s  %s", c.Count, p.severity(c.Severity), c.Rule)
 	}
 }
 
@@ -126,7 +136,7 @@ func CountRules(machines []analyze.Result) []RuleCount {
 
 func (p *printer) machine(m *analyze.Result, opt TextOptions) {
 	p.line("")
-	p.line("%s", Title(m))
+	p.line("%s", p.paint(bold, Title(m)))
 	p.line("  judged as of %s", Moment(m))
 	for i := range m.Inputs {
 		p.line("  %s", InputLine(&m.Inputs[i]))
@@ -150,7 +160,7 @@ func (p *printer) machine(m *analyze.Result, opt TextOptions) {
 		p.line("")
 		p.line("  not checked:")
 		for _, group := range groupNotChecked(m.NotChecked) {
-			p.line("    %s: %s", strings.Join(group.rules, ", "), group.reason)
+			p.line("    %s: %s", strings.Join(group.rules, ", "), hive.Printable(group.reason))
 		}
 	}
 }
@@ -226,8 +236,8 @@ func InputLine(in *analyze.Input) string {
 
 func (p *printer) finding(f *analyze.Finding) {
 	p.line("")
-	p.line("  %-7s %s", f.Severity, f.Rule)
-	p.line("    %s", f.Message)
+	p.line("  %s %s", p.severity(f.Severity), p.paint(bold, f.Rule))
+	p.line("    %s", hive.Printable(f.Message))
 	if where := Where(f.Location); where != "" {
 		p.field("where", "%s", where)
 	}
@@ -295,6 +305,8 @@ func integer(v any) (int64, bool) {
 		return int64(n), true
 	case int64:
 		return n, true
+	case int32:
+		return int64(n), true
 	case uint32:
 		return int64(n), true
 	case uint8:
