@@ -364,7 +364,7 @@ func (e *Editor) entries(c cellOffset) ([]leafEntry, string, error) {
 		return nil, "", err
 	}
 	elements, size := l.elements()
-	var out []leafEntry
+	out := make([]leafEntry, 0, len(elements)/size+1)
 	for ; len(elements) > 0; elements = elements[size:] {
 		entry := leafEntry{key: reference(elements)}
 		if size == 8 {
