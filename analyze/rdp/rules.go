@@ -20,6 +20,7 @@ var Rules = []*analyze.Rule{
 	keyMisspelt,
 	keyLeftover,
 	secretUnpaired,
+	listenerCert,
 	encryptionInvalid,
 	encryptionLevel,
 	hwidCorrupt,

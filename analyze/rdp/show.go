@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hivemend/analyze"
+	"hivemend/analyze/internal/certstore"
 	"hivemend/analyze/internal/chain"
 	"hivemend/analyze/internal/hwid"
 	"hivemend/analyze/internal/licence"
@@ -67,6 +68,7 @@ var decoders = []decoder{
 	{"ProductID", "MSLicensing", "product of a licence", hive.RegBinary, showUTF16},
 	{"SSLCertificateSHA1Hash", "", "thumbprint of the listener's certificate", hive.RegBinary, showThumbprint},
 	{"SelfSignedCertificate", "", "thumbprint of the self-signed certificate", hive.RegBinary, showThumbprint},
+	{"Blob", "SystemCertificates", "entry of a certificate store", hive.RegBinary, showStored},
 	{"ShutdownTime", "Windows", "time of the last shutdown", hive.RegBinary, showFileTime},
 	{minEncryptionLevel, "", "encryption level", hive.RegDWORD, showNumber(map[uint32]string{1: "Low", 2: "Client Compatible (Medium on Windows 2000)", 3: "High", 4: "FIPS Compliant"})},
 	{securityLayer, "", "security layer", hive.RegDWORD, showNumber(map[uint32]string{0: "RDP", 1: "negotiate", 2: "TLS"})},
@@ -113,6 +115,11 @@ func showLicence(data []byte) (verdict.Fault, []verdict.Field, []verdict.Note) {
 func showHWID(data []byte) (verdict.Fault, []verdict.Field, []verdict.Note) {
 	id := hwid.Decode(data)
 	return id.Fault, id.Fields, nil
+}
+
+func showStored(data []byte) (verdict.Fault, []verdict.Field, []verdict.Note) {
+	e := certstore.Decode(data)
+	return e.Fault, e.Fields, e.Notes
 }
 
 // one is the single field of a value.
