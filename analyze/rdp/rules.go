@@ -27,6 +27,7 @@ var Rules = []*analyze.Rule{
 	calCorrupt,
 	calExpired,
 	storeIncomplete,
+	storeACL,
 	calNote,
 	calDuplicate,
 	calForeign,

@@ -133,3 +133,31 @@ func TestManyDamagedLicences(t *testing.T) {
 		t.Errorf("outcomes %v", outcomes)
 	}
 }
+
+func TestStoreRights(t *testing.T) {
+	system := encode.Grant{Who: encode.LocalSystem, Rights: encode.KeyFull}
+	secure := func(path string, grants ...encode.Grant) func(*machine) {
+		return func(m *machine) {
+			key(m.software, path).Security = encode.SecurityDescriptor(append(grants, system)...)
+		}
+	}
+	half := func(rest func(*machine)) func(*machine) {
+		return func(m *machine) { drop(m.software, licence0, "ProductID"); rest(m) }
+	}
+	incomplete := "LIC-STORE-INCOMPLETE value-missing ProductID"
+	reads := encode.Grant{Who: encode.UsersGroup, Rights: encode.KeyRead}
+	for _, test := range []testCase{
+		{"whole store", licensed(), secure(licence0, reads), nil},
+		{"users may write", licensed(), half(secure(licence0, encode.Grant{Who: encode.UsersGroup, Rights: encode.KeyRead | encode.KeyWrite})), []string{incomplete}},
+		{"the interactive user may write", licensed(), half(secure(licence0, encode.Grant{Who: encode.Interactive, Rights: encode.KeyFull})), []string{incomplete}},
+		{"users may read", licensed(), half(secure(licence0, reads)), []string{incomplete, "LIC-STORE-ACL users-may-not-write"}},
+		{"rights that cannot be read", licensed(), half(func(m *machine) { key(m.software, licence0).Security = []byte{1, 2, 3} }), []string{incomplete}},
+		{"text", licensed(), half(func(m *machine) { m.kind = hive.Reg }), []string{incomplete}},
+		{"no hardware id", licensed(), func(m *machine) {
+			drop(m.software, licences+`\HardwareID`, "")
+			secure(licences, reads)(m)
+		}, []string{"LIC-STORE-INCOMPLETE no-hardware-id ClientHWID", "LIC-STORE-ACL users-may-not-write"}},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t) })
+	}
+}
