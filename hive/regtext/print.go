@@ -193,15 +193,24 @@ func appendHex(dst []byte, column int, data []byte) []byte {
 	return dst
 }
 
+// hexTriples holds two digits and a comma for each byte, lowest character first.
+var hexTriples = func() (t [256]uint32) {
+	for i := range t {
+		t[i] = uint32(lowerDigits[i>>4]) | uint32(lowerDigits[i&0xf])<<8 | ','<<16
+	}
+	return t
+}()
+
 // appendBytes appends each byte of data as two digits and a comma.
 func appendBytes(dst, data []byte) []byte {
 	n := len(dst)
-	dst = slices.Grow(dst, 3*len(data))[:n+3*len(data)]
-	for out := dst[n:]; len(data) > 0 && len(out) >= 3; data, out = data[1:], out[3:] {
-		c := data[0]
-		out[0], out[1], out[2] = lowerDigits[c>>4], lowerDigits[c&0xf], ','
+	// Each triple is stored with a fourth byte, which the next one covers.
+	dst = slices.Grow(dst, 3*len(data)+1)[:n+3*len(data)+1]
+	out := dst[n:]
+	for i, c := range data {
+		binary.LittleEndian.PutUint32(out[3*i:], hexTriples[c])
 	}
-	return dst
+	return dst[:n+3*len(data)]
 }
 
 // KeyLines returns the section of k as lines of text without their ends, as

@@ -1,7 +1,6 @@
 package regtext
 
 import (
-	"strings"
 	"unicode/utf8"
 
 	"hivemend/hive"
@@ -225,22 +224,24 @@ func (g *growing) finish() *hive.Node {
 }
 
 // sameName is hive.EqualFold without its copies, for the ASCII names that
-// nearly all are.
+// nearly all are. An ASCII character is one unit, and equal only to itself in
+// either case, as long as the other character is ASCII too.
 func sameName(a, b string) bool {
-	if a == b {
-		return true
-	}
-	if asciiName(a) && asciiName(b) {
-		return len(a) == len(b) && strings.EqualFold(a, b)
-	}
-	return hive.EqualFold(a, b)
-}
-
-func asciiName(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
+	for i := 0; i < len(a) && i < len(b); i++ {
+		x, y := a[i], b[i]
+		if x >= utf8.RuneSelf || y >= utf8.RuneSelf {
+			return hive.EqualFold(a[i:], b[i:])
+		}
+		if x != y && upperASCII(x) != upperASCII(y) {
 			return false
 		}
 	}
-	return true
+	return len(a) == len(b)
+}
+
+func upperASCII(c byte) byte {
+	if c >= 'a' && c <= 'z' {
+		return c - ('a' - 'A')
+	}
+	return c
 }

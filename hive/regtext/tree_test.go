@@ -115,3 +115,14 @@ func forgetOrigins(n *hive.Node) {
 		forgetOrigins(k)
 	}
 }
+
+func TestSameName(t *testing.T) {
+	names := []string{"", "a", "A", "ab", "aB", "a\u00e9", "A\u00c9", "\u00e9", "k", "K", "\u212a", "s", "\u017f", "i", "\u0131", "\u0130", "@", "`", "[", "{", "a\xed\xa0\x80", "A\xed\xa0\x80"}
+	for _, a := range names {
+		for _, b := range names {
+			if got, want := sameName(a, b), hive.EqualFold(a, b); got != want {
+				t.Errorf("sameName(%q, %q) = %v", a, b, got)
+			}
+		}
+	}
+}

@@ -79,6 +79,7 @@ type Writer struct {
 	inComment bool // the last line was a comment before any section of its own
 	key       hive.Path
 	hasKey    bool
+	seen      nameSet // the values that WriteTree met in the current key
 }
 
 // NewWriter returns a Writer that writes to w. An unknown code page shows as

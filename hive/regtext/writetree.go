@@ -54,18 +54,18 @@ func (w *Writer) writeKey(path hive.Path, k hive.Key) error {
 	if err := w.Key(path); err != nil {
 		return err
 	}
-	var seen nameSet
+	w.seen.reset()
 	for v := range k.Values() {
-		if err := w.skip(w.writeValue(path, v, &seen)); err != nil {
+		if err := w.skip(w.writeValue(path, v)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *Writer) writeValue(path hive.Path, v hive.Value, seen *nameSet) error {
+func (w *Writer) writeValue(path hive.Path, v hive.Value) error {
 	name := v.Name()
-	if !seen.add(name) {
+	if !w.seen.add(name) {
 		return w.cannot(name, "two values of one name; the first one was written")
 	}
 	data, err := v.Data()
@@ -85,25 +85,25 @@ func isEmpty[T any](seq iter.Seq[T]) bool {
 // nameSet finds out whether a name comes again, whatever its case.
 type nameSet struct {
 	names []string
-	index map[string]bool // for many names
+	index map[string]bool // made when there are many names
 }
+
+func (s *nameSet) reset() { s.names, s.index = s.names[:0], nil }
 
 // add reports whether name was not there before.
 func (s *nameSet) add(name string) bool {
+	if len(s.names) < indexFrom {
+		if slices.ContainsFunc(s.names, func(n string) bool { return sameName(n, name) }) {
+			return false
+		}
+		s.names = append(s.names, name)
+		return true
+	}
 	if s.index == nil {
-		for _, n := range s.names {
-			if sameName(n, name) {
-				return false
-			}
-		}
-		if s.names = append(s.names, name); len(s.names) < indexFrom {
-			return true
-		}
-		s.index = make(map[string]bool, 2*indexFrom)
+		s.index = make(map[string]bool, 4*indexFrom)
 		for _, n := range s.names {
 			s.index[hive.Fold(n)] = true
 		}
-		return true
 	}
 	folded := hive.Fold(name)
 	if s.index[folded] {
@@ -115,13 +115,16 @@ func (s *nameSet) add(name string) bool {
 
 // skip gives what can be skipped to the caller's Skip, and returns the rest.
 func (w *Writer) skip(err error) error {
-	var unrepresentable *UnrepresentableError
-	var unreadable *UnreadableError
-	if err == nil || w.opt.Skip == nil || !errors.As(err, &unrepresentable) && !errors.As(err, &unreadable) {
+	if err == nil || w.opt.Skip == nil || !canSkip(err) {
 		return err
 	}
 	w.opt.Skip(err)
 	return nil
+}
+
+func canSkip(err error) bool {
+	var unreadable *UnreadableError
+	return errors.Is(err, ErrUnrepresentable) || errors.As(err, &unreadable)
 }
 
 // WriteEdits writes edits in their order: as a patch that Registry Editor can
