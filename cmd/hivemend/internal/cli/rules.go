@@ -3,11 +3,13 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"hivemend/analyze"
+	"hivemend/analyze/fleet"
 	"hivemend/analyze/rdp"
 	"hivemend/hive"
 )
@@ -69,7 +71,7 @@ func (a *app) printRules() error {
 }
 
 // allRules are the rules there are, in the order in which reports list them.
-func allRules() []*analyze.Rule { return rdp.Rules }
+func allRules() []*analyze.Rule { return slices.Concat(rdp.Rules, fleet.Rules) }
 
 func (a *app) explainCommand() *cobra.Command {
 	return &cobra.Command{

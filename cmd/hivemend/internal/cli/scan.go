@@ -44,6 +44,7 @@ type scanOptions struct {
 	format      string
 	output      string
 	minSeverity string
+	redact      bool
 }
 
 func (a *app) scanOptions() *scanOptions { return &scanOptions{} }
@@ -52,6 +53,7 @@ func (o *scanOptions) addFlags(f *pflag.FlagSet) {
 	o.judgeOptions.addFlags(f)
 	f.StringVar(&o.format, "format", "text", "`"+strings.Join(report.Formats(), "|")+"`")
 	f.StringVarP(&o.output, "output", "o", "", "write the report to this `FILE` instead of the terminal")
+	f.BoolVar(&o.redact, "redact", false, "no names of machines, people or companies, and no paths, in the report")
 	f.StringVar(&o.minSeverity, "min-severity", "note", "what text output lists: `error|warning|note`")
 }
 
@@ -103,8 +105,13 @@ func (a *app) runScan(_ context.Context, opt *scanOptions, paths []string) error
 	if judged.fixable() {
 		ropt.Text.Next = "hivemend fix " + quotePaths(paths) + " -o fix/"
 	}
+	shown := judged.report
+	if opt.redact {
+		shown = report.Redact(shown)
+		ropt.Text.Next = ""
+	}
 	var out bytes.Buffer
-	if err := report.Render(&out, opt.format, judged.report, ropt); err != nil {
+	if err := report.Render(&out, opt.format, shown, ropt); err != nil {
 		return err
 	}
 	if err := a.writeResult(opt.output, out.Bytes(), append(inputFiles(judged.machines), paths...)); err != nil {
