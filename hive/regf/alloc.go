@@ -265,6 +265,11 @@ func (e *Editor) dropFree(c freeCell) {
 // addBin appends a bin that holds one free cell of at least that size. What
 // lay in the file behind the bins is overwritten.
 func (e *Editor) addBin(cell uint32) (freeCell, error) {
+	if e.defects.keepLength {
+		if err := e.unlessForced("it needs a new bin, and elsewhere in the hive a damaged reference leads beyond the last one; repair the hive first"); err != nil {
+			return freeCell{}, err
+		}
+	}
 	start := len(e.im.bins)
 	size := roundUp(binHeaderSize+int(cell), binUnit)
 	if uint64(start)+uint64(size) > maxBins || uint64(start)+uint64(size)+binsStart > math.MaxInt {

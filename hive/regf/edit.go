@@ -113,9 +113,7 @@ func NewEditor(im *Image, opt EditorOptions) (*Editor, error) {
 		data: data, bins: data[binsStart : binsStart+len(im.bins) : binsStart+len(im.bins)], binEnd: slices.Clone(im.binEnd),
 		base: baseBlock(data[:baseBlockSize:baseBlockSize]), minor: im.minor, root: im.root, file: im.file,
 	}
-	if e.defects.freeInUse {
-		// Something that is in use lies in cells that are marked free: new
-		// records must not go there.
+	if e.defects.keepFree {
 		e.reuseFrom = cellOffset(len(im.bins))
 	}
 	e.touched = make([]uint64, len(data)/pageSize/64+1)

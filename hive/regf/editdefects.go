@@ -9,11 +9,15 @@ import (
 
 // defects is what a check of the hive means for editing it.
 type defects struct {
-	keys      map[string]hive.Issue // the first serious one of each key, by its folded path
-	cells     *hive.Issue           // damage that makes it unsafe to allocate or free anything
-	more      bool                  // there are serious ones that the report does not list
-	freeInUse bool                  // free cells are referred to
-	security  bool                  // the counts of who uses which security cell are wrong
+	keys  map[string]hive.Issue // the first serious one of each key, by its folded path
+	cells *hive.Issue           // damage that makes it unsafe to allocate or free anything
+	more  bool                  // there are serious ones that the report does not list
+	// Where references are damaged, a new record could come to lie where one
+	// of them leads. So in a hive with any serious defect, free cells are not
+	// used again, and where a reference leads beyond the last bin, no bin is
+	// added either.
+	keepFree, keepLength bool
+	security             bool // the counts of who uses which security cell are wrong
 }
 
 // sortDefects looks through a report for what Windows would not live with.
@@ -31,10 +35,12 @@ func sortDefects(r *Report) defects {
 			if d.cells == nil {
 				d.cells = &issue
 			}
-		case "CL05", "VK04", "DB01", "DB03":
-			d.freeInUse = true
 		case "SK01", "SK02":
 			d.security = true
+		}
+		// Only the text tells where a damaged reference leads.
+		if strings.Contains(issue.Detail, faultRange.String()) {
+			d.keepLength = true
 		}
 		if issue.Key == nil {
 			continue
@@ -44,7 +50,8 @@ func sortDefects(r *Report) defects {
 		}
 	}
 	d.more = serious < r.Count(hive.DamageLoss)+r.Count(hive.DamageFatal)
-	d.freeInUse = d.freeInUse || d.more
+	d.keepFree = serious > 0 || d.more
+	d.keepLength = d.keepLength || d.more
 	return d
 }
 
