@@ -113,6 +113,18 @@ func TestDriftIsRefusedByName(t *testing.T) {
 	}
 }
 
+func TestDriftBelowADeletedKeyIsRefused(t *testing.T) {
+	m := testMachine(t)
+	p := mustPlan(t, m, repair()...)
+	tree := softwareTree()
+	tree.Subkey("Microsoft").Subkey("MSLicensing").Subkey("Store").Subkey("LICENSE000").Values[0].Data[7]++
+	m.Inputs[1] = hiveInput(t, "evidence/SOFTWARE", hive.Software, tree)
+	_, err := Apply(p, m.Inputs, ApplyOptions{})
+	if !errors.Is(err, ErrDrifted) || !strings.Contains(err.Error(), licences) {
+		t.Errorf("want ErrDrifted with the key, found %v", err)
+	}
+}
+
 func TestDirtyHiveIsRefused(t *testing.T) {
 	m := testMachine(t)
 	p := mustPlan(t, m, repair()...)

@@ -153,6 +153,8 @@ func TestAlteredPackageIsRefused(t *testing.T) {
 		}
 		if _, err := ReadPackage(dir); err == nil {
 			t.Errorf("%s: one changed bit was not noticed", name)
+		} else if name != ManifestFile && !strings.Contains(err.Error(), name) {
+			t.Errorf("%s was altered, but the error does not name it: %v", name, err)
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)

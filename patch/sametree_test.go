@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -84,5 +85,56 @@ func eachValue(k hive.Key, visit func(hive.Value)) {
 	}
 	for sub := range k.Subkeys() {
 		eachValue(sub, visit)
+	}
+}
+
+func TestProofSeesAnotherTime(t *testing.T) {
+	in := hiveInput(t, "SYSTEM", hive.System, systemTree())
+	p := mustPlan(t, machine(in), deleteValue(rcmKey, "Keep", ""))
+	r := mustApply(t, p, []*hive.Input{in})
+	p.EditTime++
+	other := mustApply(t, p, []*hive.Input{in})
+	im, err := regf.Open(in.Data, regf.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Only this program reads times; the second reader sees the same tree.
+	if _, _, err := prove(in, im, im.Check(), other.Inputs[0].After.Data, r.work.mounts[0].tree.key(), false); !errors.Is(err, ErrUnproved) {
+		t.Errorf("want ErrUnproved, found %v", err)
+	}
+}
+
+func TestProofSeesANewDefect(t *testing.T) {
+	in := hiveInput(t, "SYSTEM", hive.System, systemTree())
+	r := mustApply(t, mustPlan(t, machine(in), deleteValue(rcmKey, "Keep", "")), []*hive.Input{in})
+	im, err := regf.Open(in.Data, regf.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := append([]byte(nil), r.Inputs[0].After.Data...)
+	sk := strings.Index(string(bad), "sk\x00\x00")
+	if sk < 0 {
+		t.Fatal("the hive has no sk record")
+	}
+	bad[sk+12]++ // the reference count, which no tree shows
+	_, _, err = prove(in, im, im.Check(), bad, r.work.mounts[0].tree.key(), false)
+	if !errors.Is(err, ErrUnproved) || !strings.Contains(err.Error(), "SK03") {
+		t.Errorf("want ErrUnproved with the defect, found %v", err)
+	}
+}
+
+func TestSecondReaderHasAVeto(t *testing.T) {
+	in := hiveInput(t, "SYSTEM", hive.System, systemTree())
+	im, err := regf.Open(in.Data, regf.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := secondReading(in, im, im.Check(), in.Data, im.Root()); err != nil {
+		t.Fatal(err)
+	}
+	other := newOverlay(im.Root(), testTime)
+	other.setValue(hive.ParsePath(`Select`), "Current", hive.RegDWORD, []byte{2, 0, 0, 0})
+	if err := secondReading(in, im, im.Check(), in.Data, other.key()); !errors.Is(err, ErrUnproved) {
+		t.Errorf("want ErrUnproved, found %v", err)
 	}
 }

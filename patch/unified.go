@@ -197,12 +197,10 @@ func hunkEnd(lines []diffLine, first int) int {
 	return min(end+contextLines, len(lines))
 }
 
-// hunkRange writes a range as diff does: an empty one is named by the line before it.
+// hunkRange writes a range as diff does. It is never empty: both texts begin
+// and end with lines of context.
 func hunkRange(line, count int) string {
-	switch count {
-	case 0:
-		return fmt.Sprintf("%d,0", line-1)
-	case 1:
+	if count == 1 {
 		return fmt.Sprint(line)
 	}
 	return fmt.Sprintf("%d,%d", line, count)
