@@ -52,6 +52,8 @@ func (f *finding) openContainer(outer *file, is content, head []byte, rest *stre
 	switch is {
 	case zipContent:
 		f.openZip(outer, r, size)
+	case sevenZipContent:
+		err = f.openSevenZip(outer, r, size)
 	default:
 		err = refused(containerNames[is], "unpack or mount it and give the folder")
 	}

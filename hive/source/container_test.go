@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"os/exec"
@@ -97,6 +98,112 @@ func bzip2Of(t testing.TB, data []byte) []byte {
 		t.Skip("bzip2: ", err)
 	}
 	return out
+}
+
+// sevenZipOf needs the program 7zz or 7z.
+func sevenZipOf(t testing.TB, options []string, files ...packed) []byte {
+	t.Helper()
+	program := ""
+	for _, name := range []string{"7zz", "7z", "7za"} {
+		if path, err := exec.LookPath(name); err == nil {
+			program = path
+			break
+		}
+	}
+	if program == "" {
+		t.Skip("neither 7zz nor 7z is installed")
+	}
+	in, out := t.TempDir(), filepath.Join(t.TempDir(), "out.7z")
+	for _, f := range files {
+		path := filepath.Join(in, filepath.FromSlash(f.name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, f.data, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(program, append(append([]string{"a", "-bd"}, options...), out, ".")...)
+	cmd.Dir = in
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestSevenZip(t *testing.T) {
+	files := collection(t)
+	for name, options := range map[string][]string{
+		"default": nil, "LZMA": {"-m0=LZMA"}, "PPMd": {"-m0=PPMd"}, "bzip2": {"-m0=BZip2"}, "deflate": {"-m0=Deflate"}, "stored": {"-mx0"},
+		"plain header": {"-mhc=off"}, "not solid": {"-ms=off"}, "BCJ2": {"-mf=BCJ2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := sevenZipOf(t, options, files...)
+			r := open(t, Options{Stdin: bytes.NewReader(data)}, "-")
+			got := summary("", r)
+			slices.Sort(got)
+			want := []string{
+				"TS01/live: -::C/Windows/System32/config/SOFTWARE=SOFTWARE, -::C/Windows/System32/config/SYSTEM=SYSTEM",
+				"TS01/regback: -::C/Windows/System32/config/RegBack/SYSTEM=SYSTEM",
+			}
+			if !slices.Equal(got, want) || len(r.Failures) > 0 {
+				t.Errorf("got %q, failures %v", got, r.Failures)
+			}
+		})
+	}
+}
+
+func TestHostileSevenZip(t *testing.T) {
+	system := systemHive(t, "TS01")
+	stored := sevenZipOf(t, []string{"-mx0", "-mhc=off"}, packed{"SYSTEM", system})
+	damaged := bytes.Clone(stored)
+	damaged[bytes.Index(damaged, []byte("regf"))+5000] ^= 1
+	bomb := append([]byte("regf"), make([]byte, 70<<20)...)
+	for _, tt := range []struct {
+		name   string
+		data   []byte
+		limits Limits
+		want   string
+	}{
+		{"encrypted", sevenZipOf(t, []string{"-psecret"}, packed{"SYSTEM", system}), Limits{}, "encrypted"},
+		{"encrypted names", sevenZipOf(t, []string{"-psecret", "-mhe=on"}, packed{"SYSTEM", system}), Limits{}, "encrypted"},
+		{"dictionary", sevenZipOf(t, []string{"-mx1", "-md=4m"}, packed{"SYSTEM", bomb}), Limits{Window: 1 << 20}, "--max-window"},
+		{"ratio", sevenZipOf(t, []string{"-mx1"}, packed{"SYSTEM", bomb}), Limits{Ratio: 100}, "--max-ratio"},
+		{"check sum", damaged, Limits{}, "do not match their check sum"},
+		{"cut off", stored[:len(stored)-9], Limits{}, "is cut off"},
+		{"start header", func() []byte { b := bytes.Clone(stored); b[13] ^= 1; return b }(), Limits{}, "damaged start header"},
+		{"count of files", sevenZipHeader([]byte{1, 5, 0xf0, 0xff, 0xff, 0xff, 0x7f, 0}), Limits{}, "claims 2147483647 things"},
+		{"coder properties", sevenZipHeader([]byte{1, 4, 7, 11, 1, 0, 1, 0x23, 3, 1, 1, 0xf0, 0xff, 0xff, 0xff, 0x7f}), Limits{}, "ends too early"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := open(t, Options{Stdin: bytes.NewReader(tt.data), Limits: tt.limits}, "-")
+			if len(r.Failures) != 1 || !strings.Contains(r.Failures[0].Err.Error(), tt.want) || len(r.Machines) != 0 {
+				t.Errorf("machines %q, failures %v; want %q", summary("", r), r.Failures, tt.want)
+			}
+		})
+	}
+}
+
+// sevenZipHeader makes an archive of nothing but a header.
+func sevenZipHeader(header []byte) []byte {
+	start := binary.LittleEndian.AppendUint64(nil, 0)
+	start = binary.LittleEndian.AppendUint64(start, uint64(len(header)))
+	start = binary.LittleEndian.AppendUint32(start, crc32.ChecksumIEEE(header))
+	b := append([]byte("7z\xbc\xaf\x27\x1c\x00\x04"), binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(start))...)
+	return append(append(b, start...), header...)
+}
+
+func FuzzSevenZip(f *testing.F) {
+	f.Add([]byte{1, 5, 1, 0})
+	f.Add([]byte{1, 4, 6, 0, 1, 9, 4, 0, 7, 11, 1, 0, 1, 0x21, 0x21, 1, 18, 12, 4, 0, 0, 5, 1, 17, 5, 0, 65, 0, 0, 0, 0, 0})
+	f.Add([]byte{23, 6, 0, 1, 9, 1, 0, 7, 11, 1, 0, 1, 1, 0, 12, 1, 0, 0})
+	f.Fuzz(func(t *testing.T, header []byte) {
+		r, err := Open([]string{"-"}, Options{Stdin: bytes.NewReader(sevenZipHeader(header)), Limits: Limits{Hive: 1 << 20, Memory: 1 << 24}})
+		if err != nil || len(r.Machines)+len(r.Failures) == 0 {
+			t.Fatalf("got %v, %v", r, err)
+		}
+	})
 }
 
 // collection is what a collector leaves of a machine.
