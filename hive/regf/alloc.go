@@ -1,9 +1,10 @@
 package regf
 
 import (
-	"cmp"
+	"container/heap"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 
 	"hivemend/hive"
@@ -16,15 +17,62 @@ import (
 // neighbours inside its bin, so that no two free cells ever lie side by side:
 // all of this is what Windows does as well.
 
-// freeCell is one entry of the index of free cells.
+// freeCell is a free cell and its size.
 type freeCell struct {
 	size uint32
 	at   cellOffset
 }
 
-func (a freeCell) compare(b freeCell) int {
-	return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.at, b.at))
+// freeIndex finds the free cell that fits best. Cells that were used or joined
+// with others since stay in it until they are met; the editor knows better.
+type freeIndex struct {
+	sizes []uint32               // ascending, each with cells in at
+	at    map[uint32]*offsetHeap // by size
 }
+
+// offsetHeap is a heap of offsets with the lowest on top.
+type offsetHeap []cellOffset
+
+func (h offsetHeap) Len() int           { return len(h) }
+func (h offsetHeap) Less(i, j int) bool { return h[i] < h[j] }
+func (h offsetHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *offsetHeap) Push(c any)        { *h = append(*h, c.(cellOffset)) }
+func (h *offsetHeap) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+func (f *freeIndex) add(c freeCell) {
+	h := f.at[c.size]
+	if h == nil {
+		h = &offsetHeap{}
+		f.at[c.size] = h
+		i, _ := slices.BinarySearch(f.sizes, c.size)
+		f.sizes = slices.Insert(f.sizes, i, c.size)
+	}
+	heap.Push(h, c.at)
+}
+
+// best returns the smallest cell of at least that size, the first in the hive
+// of several, among those that are really free.
+func (f *freeIndex) best(need uint32, isFree func(freeCell) bool) (freeCell, bool) {
+	i, _ := slices.BinarySearch(f.sizes, need)
+	for i < len(f.sizes) {
+		size := f.sizes[i]
+		for h := f.at[size]; h.Len() > 0; heap.Pop(h) {
+			if c := (freeCell{size, (*h)[0]}); isFree(c) {
+				return c, true
+			}
+		}
+		delete(f.at, size)
+		f.sizes = slices.Delete(f.sizes, i, i+1)
+	}
+	return freeCell{}, false
+}
+
+// largeBin is from which size on a bin is not looked through cell by cell.
+const largeBin = 64 << 10
 
 // allocate implements cellStore.
 func (e *Editor) allocate(size int, near cellOffset) (cellOffset, error) {
@@ -36,7 +84,6 @@ func (e *Editor) allocate(size int, near cellOffset) (cellOffset, error) {
 			return noCell, err
 		}
 	}
-	e.dropFree(cell)
 	e.touch(cell.at, int(need))
 	le.PutUint32(e.im.bins[cell.at:], -need)
 	clear(e.fresh(cell.at))
@@ -57,7 +104,7 @@ func (e *Editor) fresh(c cellOffset) []byte {
 func (e *Editor) bestFit(need uint32, near cellOffset) (best freeCell, ok bool) {
 	if near != noCell && near >= e.reuseFrom {
 		start, end := e.bin(near)
-		if e.soundBin(start, end) == nil {
+		if end-start <= largeBin && e.soundBin(start, end) == nil {
 			for c := range e.freeCells(start, end) {
 				if c.size >= need && (!ok || c.size < best.size) {
 					best, ok = c, true
@@ -69,30 +116,31 @@ func (e *Editor) bestFit(need uint32, near cellOffset) (best freeCell, ok bool) 
 		return best, true
 	}
 	e.indexFree()
-	i, _ := slices.BinarySearchFunc(e.free, freeCell{size: need}, freeCell.compare)
-	if i == len(e.free) {
-		return freeCell{}, false
-	}
-	return e.free[i], true
+	return e.free.best(need, e.isFree)
+}
+
+// isFree reports whether a free cell of that size begins there.
+func (e *Editor) isFree(c freeCell) bool {
+	size, used := cellSize(e.im.bins[c.at:])
+	return e.starts.has(c.at) && !used && size == c.size
 }
 
 // indexFree looks through all bins for free cells, once. A bin whose cells do
 // not fit together offers none.
 func (e *Editor) indexFree() {
-	if e.freeIndexed {
+	if e.free != nil {
 		return
 	}
-	e.free, e.freeIndexed = e.free[:0], true
+	e.free = &freeIndex{at: map[uint32]*offsetHeap{}}
 	for start := e.reuseFrom; uint64(start) < uint64(len(e.im.bins)); {
 		_, end := e.bin(start)
 		if e.soundBin(start, end) == nil {
 			for c := range e.freeCells(start, end) {
-				e.free = append(e.free, c)
+				e.free.add(c)
 			}
 		}
 		start = end
 	}
-	slices.SortFunc(e.free, freeCell.compare)
 }
 
 // freeCells iterates over the free cells of a sound bin.
@@ -128,11 +176,13 @@ func (e *Editor) bin(c cellOffset) (start, end cellOffset) {
 }
 
 // soundBin reports whether the cells of a bin fill it exactly, so that a
-// change in it cannot reach into something else.
+// change in it cannot reach into something else, and notes where they begin.
 func (e *Editor) soundBin(start, end cellOffset) error {
 	if e.sound[start] {
 		return nil
 	}
+	e.starts.grow(end)
+	e.starts.clearRange(start, end)
 	for at := start + binHeaderSize; at < end; {
 		size, _ := cellSize(e.im.bins[at:])
 		if size == 0 || size%cellUnit != 0 || size > uint32(end-at) {
@@ -142,10 +192,59 @@ func (e *Editor) soundBin(start, end cellOffset) error {
 				Found: fmt.Sprint(int32(le.Uint32(e.im.bins[at:]))),
 			}
 		}
+		e.starts.set(at)
 		at += cellOffset(size)
 	}
 	e.sound[start] = true
 	return nil
+}
+
+// cellStarts has one bit for each place where a cell may begin. What it says
+// holds for the bins that were found sound.
+type cellStarts []uint64
+
+func (s *cellStarts) grow(end cellOffset) {
+	for uint64(len(*s))*64*cellUnit < uint64(end) {
+		*s = append(*s, 0)
+	}
+}
+
+func (s cellStarts) bit(c cellOffset) (word cellOffset, mask uint64) {
+	return c / (64 * cellUnit), 1 << (c / cellUnit % 64)
+}
+
+func (s cellStarts) has(c cellOffset) bool {
+	word, mask := s.bit(c)
+	return s[word]&mask != 0
+}
+
+func (s cellStarts) set(c cellOffset) {
+	word, mask := s.bit(c)
+	s[word] |= mask
+}
+
+func (s cellStarts) unset(c cellOffset) {
+	word, mask := s.bit(c)
+	s[word] &^= mask
+}
+
+// clearRange forgets a whole bin. Bins are multiples of what a word stands for.
+func (s cellStarts) clearRange(start, end cellOffset) {
+	clear(s[start/(64*cellUnit) : end/(64*cellUnit)])
+}
+
+// before returns the last beginning of a cell before c, but not before start.
+func (s cellStarts) before(c, start cellOffset) cellOffset {
+	word, mask := s.bit(c)
+	set := s[word] & (mask - 1)
+	for set == 0 {
+		if word == start/(64*cellUnit) {
+			return noCell
+		}
+		word--
+		set = s[word]
+	}
+	return (word*64 + cellOffset(bits.Len64(set)-1)) * cellUnit
 }
 
 // place proves that a cell in use begins at c and returns the cell before it
@@ -158,23 +257,16 @@ func (e *Editor) place(structure string, c cellOffset) (before cellOffset, size 
 	if err := e.soundBin(start, end); err != nil {
 		return noCell, 0, 0, err
 	}
-	before = noCell
-	at := start + binHeaderSize
-	for at < c {
-		size, _ := cellSize(e.im.bins[at:])
-		before = at
-		at += cellOffset(size)
-	}
 	size, used := cellSize(e.im.bins[c:])
 	switch {
-	case at != c:
+	case !e.starts.has(c):
 		return noCell, 0, 0, &hive.FormatError{
-			File: e.im.file, Struct: structure, Offset: int64(c.file()), Want: "the beginning of a cell", Found: fmt.Sprintf("the inside of the cell at %s", before.file()),
+			File: e.im.file, Struct: structure, Offset: int64(c.file()), Want: "the beginning of a cell", Found: "the inside of one",
 		}
 	case !used:
 		return noCell, 0, 0, &hive.FormatError{File: e.im.file, Struct: structure, Offset: int64(c.file()), Want: "a cell in use", Found: "a free cell"}
 	}
-	return before, size, end, nil
+	return e.starts.before(c, start), size, end, nil
 }
 
 // writable returns the payload of a cell in use for changing it.
@@ -200,15 +292,13 @@ func (e *Editor) release(structure string, c cellOffset) error {
 	}
 	if next := c + cellOffset(size); next < end {
 		if n, used := cellSize(e.im.bins[next:]); !used {
-			e.dropFree(freeCell{n, next})
-			e.wipeHeader(next)
+			e.joined(next)
 			size += n
 		}
 	}
 	if before != noCell {
 		if n, used := cellSize(e.im.bins[before:]); !used {
-			e.dropFree(freeCell{n, before})
-			e.wipeHeader(c)
+			e.joined(c)
 			at = before
 			size += n
 		}
@@ -217,9 +307,9 @@ func (e *Editor) release(structure string, c cellOffset) error {
 	return nil
 }
 
-// wipeHeader zeroes what was the size field of a cell that is now part of
-// another, if freed bytes are to be zeroed at all.
-func (e *Editor) wipeHeader(c cellOffset) {
+// joined forgets a cell that is now part of the one before it.
+func (e *Editor) joined(c cellOffset) {
+	e.starts.unset(c)
 	if e.opt.Wipe {
 		e.touch(c, cellHeaderSize)
 		clear(e.im.bins[c : c+cellHeaderSize])
@@ -241,6 +331,7 @@ func (e *Editor) shrink(structure string, c cellOffset, payload int) error {
 	tail := c + cellOffset(need)
 	e.touch(tail, cellHeaderSize)
 	le.PutUint32(e.im.bins[tail:], -(size - need))
+	e.starts.set(tail)
 	return e.release(structure, tail)
 }
 
@@ -248,17 +339,9 @@ func (e *Editor) shrink(structure string, c cellOffset, payload int) error {
 func (e *Editor) putFree(at cellOffset, size uint32) {
 	e.touch(at, cellHeaderSize)
 	le.PutUint32(e.im.bins[at:], size)
-	if e.freeIndexed && at >= e.reuseFrom {
-		c := freeCell{size, at}
-		i, _ := slices.BinarySearchFunc(e.free, c, freeCell.compare)
-		e.free = slices.Insert(e.free, i, c)
-	}
-}
-
-// dropFree takes a free cell out of the index.
-func (e *Editor) dropFree(c freeCell) {
-	if i, ok := slices.BinarySearchFunc(e.free, c, freeCell.compare); ok {
-		e.free = slices.Delete(e.free, i, i+1)
+	e.starts.set(at)
+	if e.free != nil && at >= e.reuseFrom {
+		e.free.add(freeCell{size, at})
 	}
 }
 
@@ -287,6 +370,8 @@ func (e *Editor) addBin(cell uint32) (freeCell, error) {
 	h.setOffset(cellOffset(start))
 	h.setSize(uint32(size))
 	at := cellOffset(start + binHeaderSize)
+	e.starts.grow(cellOffset(start + size))
+	e.starts.clearRange(cellOffset(start), cellOffset(start+size))
 	e.putFree(at, uint32(size-binHeaderSize))
 	e.sound[cellOffset(start)] = true
 	return freeCell{uint32(size - binHeaderSize), at}, nil

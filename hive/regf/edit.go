@@ -68,14 +68,15 @@ type Editor struct {
 	defects  defects
 	ended    bool
 
-	// sound holds the beginnings of bins whose cells were seen to fit together.
-	sound map[cellOffset]bool
+	// sound holds the beginnings of bins whose cells were seen to fit together,
+	// and starts where the cells in them begin.
+	sound  map[cellOffset]bool
+	starts cellStarts
 	// orderly holds the keys whose lists of subkeys were seen to be in order.
 	orderly map[cellOffset]bool
-	// free is every free cell from reuseFrom on, sorted, once freeIndexed is set.
-	free        []freeCell
-	freeIndexed bool
-	reuseFrom   cellOffset
+	// free holds the free cells from reuseFrom on; nil until they are needed.
+	free      *freeIndex
+	reuseFrom cellOffset
 
 	touched []uint64 // one bit for each page of the file that may have changed
 	undo    undo
@@ -132,6 +133,8 @@ func admitHeader(im *Image, force bool) error {
 	switch {
 	case h.Major != 1 || h.Minor < 2 || h.Minor > 6:
 		return refuse(false, "its version %s is not one that can be written", h.Version())
+	case h.Type != 0 || h.Format != 1:
+		return refuse(false, "its file type is %d and its format %d; a hive has 0 and 1", h.Type, h.Format)
 	case im.root != im.base.root():
 		return refuse(false, "the root key is not where the base block says; repair the hive first")
 	case uint64(h.Length) != uint64(len(im.bins)):
@@ -192,7 +195,7 @@ func (e *Editor) rollback() {
 	e.im.base = baseBlock(e.im.data[:baseBlockSize:baseBlockSize])
 	e.im.bins = e.im.data[binsStart : binsStart+e.undo.length : binsStart+e.undo.length]
 	e.im.binEnd = e.im.binEnd[:e.undo.length/binUnit]
-	e.free, e.freeIndexed = e.free[:0], false
+	e.free = nil
 	clear(e.sound)
 	clear(e.orderly)
 }
