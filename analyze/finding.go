@@ -120,7 +120,9 @@ type Fix struct {
 }
 
 // Choice is a named alternative to the edits of a Fix. The names in use are
-// [ChoiceRestore], [ChoiceLow] and [ChoiceClientCompatible].
+// [ChoiceRestore], [ChoiceLow] and [ChoiceClientCompatible]. A choice without
+// edits means that nothing is to be done for this finding when it is asked for:
+// what other findings do then is enough.
 type Choice struct {
 	Name  string      `json:"name"`
 	Edits []hive.Edit `json:"edits"`
@@ -144,6 +146,20 @@ func (f *Fix) Choice(name string) ([]hive.Edit, bool) {
 		}
 	}
 	return nil, false
+}
+
+// whole returns f with lists that are empty in the place of such that are nil,
+// so that JSON has lists too.
+func (f *Fix) whole() *Fix {
+	if f == nil {
+		return nil
+	}
+	fix := *f
+	fix.Edits = append([]hive.Edit{}, fix.Edits...)
+	for i := range fix.Choices {
+		fix.Choices[i].Edits = append([]hive.Edit{}, fix.Choices[i].Edits...)
+	}
+	return &fix
 }
 
 // NotChecked says what a rule could not look at, and why.

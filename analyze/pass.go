@@ -111,6 +111,7 @@ func (p *Pass) Report(pl Place, f Finding) {
 	f.Fingerprint = Fingerprint(p.Computer, &f)
 	f.ManualSteps = append([]string{}, f.ManualSteps...)
 	f.References = append([]string{}, f.References...)
+	f.Fix = f.Fix.whole()
 	p.candidates = append(p.candidates, candidate{f, pl.Set, pl.InScope || pl.Set == ""})
 }
 

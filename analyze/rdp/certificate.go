@@ -76,6 +76,39 @@ func runCertCorrupt(p *analyze.Pass) {
 	}
 }
 
+// search looks for the one changed byte.
+func (pv propValue) search(p *analyze.Pass) (verdict.Search, bool) {
+	return searchByte(p, pv.key.Place, pv.value, pv.fault.Cause, func() verdict.Search { return propcert.Search(pv.data, propcert.SearchBudget) })
+}
+
+// damages reports whether pv is a damaged member of the set in that key.
+func (pv propValue) damages(key certKey) bool {
+	return pv.err == nil && !pv.fault.Healthy() && pv.key.same(key) && hive.EqualFold(pv.value.Name(), certificate)
+}
+
+// restorable reports whether every damaged value of the set can be put right
+// by its one changed byte. Where one cannot, the set is deleted as a whole.
+func restorable(p *analyze.Pass, key certKey) bool {
+	found := false
+	for _, pv := range proprietary(p) {
+		if pv.damages(key) {
+			if search, _ := pv.search(p); search.Outcome != verdict.Found {
+				return false
+			}
+			found = true
+		}
+	}
+	for _, cv := range chains(p) {
+		if cv.damages(key) {
+			if search, _ := cv.search(p); search.Outcome != verdict.Found {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
 // notReadable says that a value's bytes could not be read; the damage itself
 // is HIVE-DAMAGED's to report.
 func notReadable(p *analyze.Pass, at analyze.Place, v hive.Value, err error) {
@@ -87,7 +120,7 @@ func notReadable(p *analyze.Pass, at analyze.Place, v hive.Value, err error) {
 func corruptCertificate(p *analyze.Pass, pv propValue) analyze.Finding {
 	f := p.New(pv.key.LocateValue(pv.value))
 	f.Evidence = faultEvidence(pv.fault)
-	search, searched := searchByte(p, pv.key.Place, pv.fault.Cause, func() verdict.Search { return propcert.Search(pv.data, propcert.SearchBudget) })
+	search, searched := pv.search(p)
 	if searched {
 		addSearch(&f.Evidence, search)
 	}
@@ -100,7 +133,9 @@ func corruptCertificate(p *analyze.Pass, pv propValue) analyze.Finding {
 		f.Confidence = analyze.Medium
 	}
 	f.Fix = certificateFix(p, pv)
-	addRestore(p, &f, pv.key.Place, pv.value, pv.data, search)
+	if hive.EqualFold(pv.value.Name(), certificateOld) || restorable(p, pv.key) {
+		addRestore(p, &f, pv.key.Place, pv.value, pv.data, search)
+	}
 	f.ManualSteps = certificateSteps(p)
 	return f
 }

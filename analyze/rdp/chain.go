@@ -2,6 +2,7 @@ package rdp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,7 +120,17 @@ func (cv chainValue) judged() bool {
 	return hive.EqualFold(cv.value.Name(), x509) || cv.chain.Framed && !cv.chain.Unrecognised
 }
 
-// sound returns the chains in use that can be read and are not damaged.
+// search looks for the one changed byte.
+func (cv chainValue) search(p *analyze.Pass) (verdict.Search, bool) {
+	return searchByte(p, cv.key.Place, cv.value, cv.fault.Cause, func() verdict.Search { return chain.Search(cv.data, chain.SearchBudget) })
+}
+
+// damages reports whether cv is a damaged member of the set in that key.
+func (cv chainValue) damages(key certKey) bool {
+	return cv.err == nil && !cv.fault.Healthy() && cv.judged() && cv.key.same(key)
+}
+
+// soundChains returns the chains in use that can be read and are not damaged.
 func soundChains(p *analyze.Pass) []chainValue {
 	var list []chainValue
 	for _, cv := range chains(p) {
@@ -148,7 +159,7 @@ func corruptChain(p *analyze.Pass, cv chainValue) analyze.Finding {
 	if cv.chain.FaultCertificate >= 0 {
 		f.Evidence.Set("certificate", cv.chain.FaultCertificate)
 	}
-	search, searched := searchByte(p, cv.key.Place, cv.fault.Cause, func() verdict.Search { return chain.Search(cv.data, chain.SearchBudget) })
+	search, searched := cv.search(p)
 	if searched {
 		addSearch(&f.Evidence, search)
 	}
@@ -160,7 +171,9 @@ func corruptChain(p *analyze.Pass, cv chainValue) analyze.Finding {
 	f.Message = fmt.Sprintf("%s in %s is damaged: %s%s Clients that check the server's chain refuse the connection; the server asks its licence server for a new one once it is gone.",
 		label(cv.value.Name()), shortPath(cv.key.Place), cv.fault.Detail, searchSentence(search, cv.data))
 	f.Fix = &analyze.Fix{Default: true, Edits: cv.key.deleteSet(p.Rule.ID, fmt.Sprintf("%s is damaged (%s); the licence server issues a new one", cv.value.Name(), cv.fault.Cause))}
-	addRestore(p, &f, cv.key.Place, cv.value, cv.data, search)
+	if restorable(p, cv.key) {
+		addRestore(p, &f, cv.key.Place, cv.value, cv.data, search)
+	}
 	f.ManualSteps = certificateSteps(p)
 	return f
 }
@@ -296,23 +309,18 @@ func orphan(p *analyze.Pass, key certKey) (analyze.Finding, bool) {
 	f.Confidence = analyze.Medium
 	f.Message += " The two are written and deleted together, so half of the set was lost or deleted by hand, and the server may not be able to use what is left."
 	f.Fix = &analyze.Fix{Default: setHasError(p, key), Edits: key.deleteSet(p.Rule.ID, "the values of the set belong together")}
+	if restorable(p, key) {
+		// Once the damage is put right no error stands in the set any more.
+		f.Fix.Choices = []analyze.Choice{{Name: analyze.ChoiceRestore}}
+	}
 	f.ManualSteps = certificateSteps(p)
 	return f, true
 }
 
 // setHasError reports whether an error stands in the set of that key.
 func setHasError(p *analyze.Pass, key certKey) bool {
-	for _, pv := range proprietary(p) {
-		if pv.err == nil && pv.key.Path.Equal(key.Path) && pv.key.Input == key.Input && hive.EqualFold(pv.value.Name(), certificate) && !pv.fault.Healthy() {
-			return true
-		}
-	}
-	for _, cv := range chains(p) {
-		if cv.err == nil && cv.key.Path.Equal(key.Path) && cv.key.Input == key.Input && cv.judged() && !cv.fault.Healthy() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(proprietary(p), func(pv propValue) bool { return pv.damages(key) }) ||
+		slices.ContainsFunc(chains(p), func(cv chainValue) bool { return cv.damages(key) })
 }
 
 func runX509Temporary(p *analyze.Pass) {

@@ -150,3 +150,30 @@ func TestChainSearch(t *testing.T) {
 		t.Error("the chain is not restored")
 	}
 }
+
+// TestRestoreIsAllOrNothing: either every damaged value of the set is put right,
+// or the set is deleted; and what was only half a set is left alone when the
+// damage is put right.
+func TestRestoreIsAllOrNothing(t *testing.T) {
+	whole := permanentChain()
+	for _, test := range []struct {
+		name  string
+		chain []byte
+		want  bool
+	}{{"both by one byte", flip(whole, 262), true}, {"one beyond repair", whole[:700], false}} {
+		t.Run(test.name, func(t *testing.T) {
+			m := rodent()
+			drop(m.system, rcmPath, "X509 Certificate ID")
+			m.sys(rcmPath, "X509 Certificate", hive.RegBinary, test.chain)
+			m.sys(rcmPath, "Certificate", hive.RegBinary, flip(proprietary2048, 50))
+			res := m.run()
+			for _, rule := range []string{"TS-CERT-CORRUPT", "TS-X509-CORRUPT", "TS-X509-ORPHAN"} {
+				f := finding(t, res, rule)
+				put, ok := f.Fix.Choice(analyze.ChoiceRestore)
+				if ok != test.want || !f.Fix.Default || rule == "TS-X509-ORPHAN" && len(put) != 0 {
+					t.Errorf("%s: restore %v with %d edits, want %v", rule, ok, len(put), test.want)
+				}
+			}
+		})
+	}
+}

@@ -34,23 +34,31 @@ func addSearch(e *analyze.Evidence, s verdict.Search) {
 // exhausted.
 const maxSearches = 8
 
-// searchByte looks for the one changed byte of a damaged value, where the kind
-// of damage allows that there is one. The second result is false where it was
-// not looked for.
-func searchByte(p *analyze.Pass, at analyze.Place, cause verdict.Cause, search func() verdict.Search) (verdict.Search, bool) {
-	none := verdict.Search{Outcome: verdict.NotFound}
+// searchByte looks once for the one changed byte of a damaged value, where the
+// kind of damage allows that there is one. The second result is false where it
+// was not looked for.
+func searchByte(p *analyze.Pass, at analyze.Place, v hive.Value, cause verdict.Cause, search func() verdict.Search) (verdict.Search, bool) {
 	switch cause {
 	case verdict.None, verdict.Type, verdict.Empty, verdict.Truncated:
-		return none, false
+		return verdict.Search{Outcome: verdict.NotFound}, false
 	}
 	if !at.InScope {
-		return none, false
+		return verdict.Search{Outcome: verdict.NotFound}, false
 	}
-	done := p.Once("searches", func() any { return new(int) }).(*int)
-	if *done++; *done > maxSearches {
-		return verdict.Search{Outcome: verdict.Exhausted}, true
-	}
-	return search(), true
+	key := searched{at.Input, at.Path.Join(v.Name()).String()}
+	return p.Once(key, func() any {
+		done := p.Once(searched{}, func() any { return new(int) }).(*int)
+		if *done++; *done > maxSearches {
+			return verdict.Search{Outcome: verdict.Exhausted}
+		}
+		return search()
+	}).(verdict.Search), true
+}
+
+// searched names a value that was searched.
+type searched struct {
+	input *hive.Input
+	path  string
 }
 
 // addRestore offers to put the changed byte back instead of deleting.

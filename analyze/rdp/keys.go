@@ -61,6 +61,9 @@ func (k certKey) set() []string {
 	return []string{certificate, x509, x509ID, x5092}
 }
 
+// same reports whether both mean the same key of the same input.
+func (k certKey) same(other certKey) bool { return k.Input == other.Input && k.Path.Equal(other.Path) }
+
 // deleteSet returns the edits that delete the era's set as far as it is there.
 // They go together: one deleted alone would leave the rest an orphan.
 func (k certKey) deleteSet(rule, reason string) []hive.Edit {

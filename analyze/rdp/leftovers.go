@@ -107,12 +107,12 @@ func leftover(p *analyze.Pass, key certKey, values []hive.Value) analyze.Finding
 // were it in use.
 func damageOf(p *analyze.Pass, key certKey, v hive.Value) string {
 	for _, pv := range proprietary(p) {
-		if pv.key.Input == key.Input && pv.key.Path.Equal(key.Path) && hive.EqualFold(pv.value.Name(), v.Name()) {
+		if pv.key.same(key) && hive.EqualFold(pv.value.Name(), v.Name()) {
 			return string(pv.fault.Cause)
 		}
 	}
 	for _, cv := range chains(p) {
-		if cv.key.Input == key.Input && cv.key.Path.Equal(key.Path) && hive.EqualFold(cv.value.Name(), v.Name()) && cv.err == nil && cv.judged() {
+		if cv.key.same(key) && hive.EqualFold(cv.value.Name(), v.Name()) && cv.err == nil && cv.judged() {
 			return string(cv.fault.Cause)
 		}
 	}

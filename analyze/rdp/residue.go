@@ -166,7 +166,7 @@ func pastedText(p *analyze.Pass, key certKey) {
 // that v holds, where its type is what is wrong with it and it counts; else -1.
 func damagedIndex(p *analyze.Pass, key certKey, v hive.Value) int {
 	return slices.IndexFunc(proprietary(p), func(pv propValue) bool {
-		return key.inUse && pv.fault.Cause == verdict.Type && pv.key.Input == key.Input && pv.key.Path.Equal(key.Path) && hive.EqualFold(pv.value.Name(), v.Name())
+		return key.inUse && pv.fault.Cause == verdict.Type && pv.key.same(key) && hive.EqualFold(pv.value.Name(), v.Name())
 	})
 }
 

@@ -253,7 +253,7 @@ func corruptLicence(p *analyze.Pass, k calKey) analyze.Finding {
 	if k.license.FaultCertificate >= 0 {
 		f.Evidence.Set("certificate", k.license.FaultCertificate)
 	}
-	search, searched := searchByte(p, k.Place, k.fault.Cause, func() verdict.Search { return licence.Search(k.data, licence.SearchBudget) })
+	search, searched := searchByte(p, k.Place, k.value, k.fault.Cause, func() verdict.Search { return licence.Search(k.data, licence.SearchBudget) })
 	if searched {
 		addSearch(&f.Evidence, search)
 	}
