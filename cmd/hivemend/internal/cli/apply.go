@@ -19,42 +19,89 @@ import (
 
 // editOptions are the flags of the commands that write edited hives.
 type editOptions struct {
-	output string
-	dryRun bool
-	force  bool
-	wipe   bool
+	output  string
+	inPlace bool
+	backup  string
+	dryRun  bool
+	force   bool
+	wipe    bool
+	// The rest is for .reg files.
+	prefix   string
+	as       string
+	strict   bool
+	codepage int
 }
 
 func (o *editOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.output, "output", "o", "", "where the edited copies go: a `FILE` for one hive, a folder for several")
+	f.BoolVar(&o.inPlace, "in-place", false, "replace the hives themselves, after a backup")
+	f.StringVar(&o.backup, "backup", "", "with --in-place: the `DIR` for the old hives and their logs; nothing in it is overwritten")
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "print what would change, write nothing")
 	f.BoolVar(&o.force, "force", false, "edit hives that would be refused")
 	f.BoolVar(&o.wipe, "wipe", false, "zero what is freed (destroys remnants that may be evidence)")
 }
 
+// check holds the flags against each other.
+func (o *editOptions) check() error {
+	switch {
+	case o.inPlace && o.output != "":
+		return fmt.Errorf("--in-place and -o exclude each other")
+	case o.inPlace && o.backup == "" && !o.dryRun:
+		return fmt.Errorf("--in-place needs --backup DIR for the old hives")
+	case !o.inPlace && o.backup != "":
+		return fmt.Errorf("--backup goes with --in-place")
+	case !o.inPlace && o.output == "" && !o.dryRun:
+		return withHint(fmt.Errorf("-o OUT says where the edited copies go, and is missing"), "or use --in-place --backup DIR, or --dry-run to see what would change")
+	}
+	return nil
+}
+
 func (a *app) applyCommand() *cobra.Command {
 	opt := &editOptions{}
 	cmd := &cobra.Command{
-		Use:   "apply PACKAGE HIVE...|FOLDER -o OUT",
-		Short: "Apply a fix package to copies of hives",
-		Long: `Apply a fix package to copies of hives. Every edit says what it expects to find:
-a value that is neither as expected nor as planned is refused by name, and then
-nothing is written. An edit whose result stands already counts as done, so a
-second run changes nothing. The hives themselves are only read.
+		Use:   "apply PACKAGE|FILE.reg HIVE...|FOLDER -o OUT",
+		Short: "Apply a fix package or a .reg file to copies of hives",
+		Long: `Apply a fix package, or any .reg file, to copies of hives. Every edit of a
+package says what it expects to find: a value that is neither as expected nor as
+planned is refused by name, and then nothing is written. An edit whose result
+stands already counts as done, so a second run changes nothing.
+
+The lines of a .reg file are carried out in order. CurrentControlSet means the
+control set in use. A section that lies outside the hive is an error that names
+it; --prefix says where the hive stands in the file, such as HKLM\OFFLINE_SYSTEM.
+
+Each result is read back by two independent readers before it is released. The
+hives themselves are only read, unless --in-place --backup DIR is given.
 
 Exit code 0: written and verified, or nothing to do. 1: with --dry-run,
 something to do. 2: it could not be done.`,
 		Example: `  hivemend apply package/ SYSTEM -o SYSTEM.new
-  hivemend apply package/ C/Windows/System32/config -o patched/`,
+  hivemend apply changes.reg SOFTWARE -o SOFTWARE.new
+  hivemend apply package/ D:/Windows/System32/config --in-place --backup X:/backup`,
 		Args: needsPackageAndHives,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.runEdit(cmd.Context(), opt, args, func(pk *patch.Package, inputs []*hive.Input, o patch.ApplyOptions) (*patch.Result, error) {
-				return patch.Apply(pk.Plan, inputs, o)
-			})
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runApply(cmd.Context(), opt, args) },
 	}
 	opt.addFlags(cmd.Flags())
+	f := cmd.Flags()
+	f.StringVar(&opt.prefix, "prefix", "", "of a .reg file: where the hive stands in it, such as `HKLM\\OFFLINE_SYSTEM`")
+	f.StringVar(&opt.as, "as", "", "of a .reg file: which hive it is where that cannot be told: `system|software|sam|security|default|ntuser`")
+	f.BoolVar(&opt.strict, "strict", false, "of a .reg file: refuse any line that is not understood")
+	f.IntVar(&opt.codepage, "codepage", 0, "of a .reg file: code page of 8-bit text, such as 1252 or 932")
 	return cmd
+}
+
+// runApply applies a package, or a .reg file, to hives.
+func (a *app) runApply(ctx context.Context, opt *editOptions, args []string) error {
+	info, err := os.Stat(args[0])
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return a.applyText(ctx, opt, args)
+	}
+	return a.runEdit(ctx, opt, args, func(pk *patch.Package, inputs []*hive.Input, o patch.ApplyOptions) (*patch.Result, error) {
+		return patch.Apply(pk.Plan, inputs, o)
+	})
 }
 
 func needsPackageAndHives(cmd *cobra.Command, args []string) error {
@@ -122,8 +169,8 @@ func machineNames(machines []*hive.Machine) []string {
 // runEdit reads a package and hives, lets change edit copies in memory, and
 // writes the result.
 func (a *app) runEdit(ctx context.Context, opt *editOptions, args []string, change func(*patch.Package, []*hive.Input, patch.ApplyOptions) (*patch.Result, error)) error {
-	if opt.output == "" && !opt.dryRun {
-		return withHint(fmt.Errorf("-o OUT says where the edited copies go, and is missing"), "or use --dry-run to see what would change")
+	if err := opt.check(); err != nil {
+		return err
 	}
 	pk, err := readPackage(args[0])
 	if err != nil {
@@ -139,16 +186,46 @@ func (a *app) runEdit(ctx context.Context, opt *editOptions, args []string, chan
 	if err != nil {
 		return err
 	}
+	return a.release(ctx, opt, result, m)
+}
+
+// release ends a command that edits: it shows the result of a dry run, or
+// writes it.
+func (a *app) release(ctx context.Context, opt *editOptions, result *patch.Result, m *hive.Machine) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	for _, w := range result.Warnings {
 		a.say("warning: %s", w)
 	}
-	if opt.dryRun {
+	switch {
+	case opt.dryRun:
 		return a.showEdits(result)
+	case opt.inPlace:
+		return a.replaceInPlace(opt, result)
 	}
 	return a.writeEdited(opt.output, result, m)
+}
+
+// replaceInPlace puts the edited hives where the old ones were.
+func (a *app) replaceInPlace(opt *editOptions, result *patch.Result) error {
+	if !result.Changed() {
+		fmt.Fprintln(a.out, "nothing to do: every edit is made already")
+	}
+	done, err := patch.ReplaceInPlace(result, opt.backup)
+	for _, path := range done.Backups {
+		fmt.Fprintf(a.out, "backup: %s\n", path)
+	}
+	for _, path := range done.Replaced {
+		fmt.Fprintf(a.out, "replaced and verified: %s\n", path)
+	}
+	for _, path := range done.Moved {
+		fmt.Fprintf(a.out, "moved to the backup: %s\n", path)
+	}
+	if err != nil && len(done.Backups) > 0 {
+		return withHint(err, "the backup is in "+opt.backup+"; run the same command again to complete what was begun")
+	}
+	return err
 }
 
 // rescanAfter scans the machine before and after the edits of a plan: what the

@@ -175,7 +175,7 @@ func (a *app) rootCommand() *cobra.Command {
 // commands lists every command in the order in which the help shows them.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
-		a.scanCommand(), a.fixCommand(), a.applyCommand(), a.undoCommand(), a.diffCommand(), a.showCommand(), a.checkCommand(), a.replayCommand(), a.convertCommand(), a.timelineCommand(),
+		a.scanCommand(), a.fixCommand(), a.applyCommand(), a.undoCommand(), a.verifyCommand(), a.diffCommand(), a.showCommand(), a.checkCommand(), a.replayCommand(), a.convertCommand(), a.timelineCommand(),
 		a.rulesCommand(), a.explainCommand(), a.completionCommand(), a.manCommand(), a.versionCommand(),
 	}
 }
