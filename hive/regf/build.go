@@ -113,7 +113,11 @@ func (k *buildKey) path() hive.Path {
 
 // fail makes the error of a key that keeps a hive from being built.
 func (k *buildKey) fail(format string, args ...any) error {
-	return fmt.Errorf("build a hive: %s: %w", keyLabel(k.path()), fmt.Errorf(format, args...))
+	where := keyLabel(k.path())
+	if k.level > 0 {
+		where = "key " + where
+	}
+	return fmt.Errorf("build a hive: %s: %w", where, fmt.Errorf(format, args...))
 }
 
 func (b *builder) run(root hive.Key) error {
@@ -191,15 +195,14 @@ func sortedSubkeys(k *buildKey) ([]namedKey, error) {
 	for sub := range k.key.Subkeys() {
 		name := sub.Name()
 		if problem := keyNameProblem(name); problem != "" {
-			return nil, k.fail("subkey %q: %s", hive.Printable(name), problem)
+			return nil, k.fail("subkey %s: %s", quoted(name), problem)
 		}
 		subkeys = append(subkeys, namedKey{sub, name, encodeName(name)})
 	}
 	slices.SortStableFunc(subkeys, func(x, y namedKey) int { return compareNames(x.stored, y.stored) })
 	for i, sub := range subkeys {
 		if i > 0 && compareNames(subkeys[i-1].stored, sub.stored) == 0 {
-			return nil, k.fail("it has two subkeys that mean the same name, %q and %q",
-				hive.Printable(subkeys[i-1].name), hive.Printable(sub.name))
+			return nil, k.fail("it has two subkeys that mean the same name, %s and %s", quoted(subkeys[i-1].name), quoted(sub.name))
 		}
 	}
 	return subkeys, nil
