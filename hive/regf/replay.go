@@ -40,6 +40,8 @@ type Replayed struct {
 	// hive, LG03 the replay is not complete, LG04 the log may be of another hive.
 	Issues []hive.Issue
 	// Provenance tells which ranges came out of which log, in order of Offset.
+	// What the logs added to the bins' length without filling it is zero and
+	// in no range.
 	Provenance []Provenance
 }
 

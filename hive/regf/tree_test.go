@@ -199,10 +199,17 @@ func TestBigDataIsNotMultiplied(t *testing.T) {
 	s := &spoiled{t: t, data: soundHive(t, 5)}
 	s.im = mustOpen(t, s.data)
 	v := s.vk("Alpha", "big")
-	v.setDataSize(0x7fffffff)
-	db(s.payload(v.data())).setCount(0xffff)
-	data, err := s.im.Root().Lookup(hive.Path{"Alpha"})
-	if !err {
+	record := db(s.payload(v.data()))
+	segment := le.Uint32(s.payload(record.segments()))
+	list := s.vk("Alpha", "blob").data()
+	for i := 0; i < 2500; i++ {
+		le.PutUint32(s.payload(list)[4*i:], segment)
+	}
+	record.setSegments(list)
+	record.setCount(2500)
+	v.setDataSize(2500 * segmentSize)
+	data, ok := s.im.Root().Lookup(hive.Path{"Alpha"})
+	if !ok {
 		t.Fatal("no Alpha")
 	}
 	value, _ := data.Value("big")
@@ -257,10 +264,11 @@ func TestSharedListStaysWithItsOwner(t *testing.T) {
 
 // TestCyclesEnd points lists of subkeys at each other in every way.
 func TestCyclesEnd(t *testing.T) {
+	sound := soundHive(t, 5)
 	paths := []string{"", "Beta", "Gamma", `Gamma\Child`, `Gamma\Child\Grandchild`}
 	for _, from := range paths {
 		for _, to := range paths {
-			s := &spoiled{t: t, data: soundHive(t, 5)}
+			s := &spoiled{t: t, data: bytes.Clone(sound)}
 			s.im = mustOpen(t, s.data)
 			list, n := s.nk(to).subkeyList(), s.nk(to).subkeyCount()
 			s.nk(from).setSubkeyList(list)
@@ -271,5 +279,18 @@ func TestCyclesEnd(t *testing.T) {
 				t.Errorf("%q lists what is of %q: a walk sees %d keys, Check %d", from, to, keys, r.Keys)
 			}
 		}
+	}
+}
+
+// TestRootIsNoSubkey lists the root under a key that it names as its parent.
+func TestRootIsNoSubkey(t *testing.T) {
+	s := &spoiled{t: t, data: soundHive(t, 5)}
+	s.im = mustOpen(t, s.data)
+	child := s.key(`Gamma\Child`)
+	s.nk("").setParent(child)
+	le.PutUint32(s.leaf(`Gamma\Child`)[4:], uint32(s.im.root))
+	k, _ := s.im.Root().Lookup(hive.Path{"Gamma", "Child"})
+	if keys, _, _ := count(k); keys != 1 {
+		t.Errorf("%d keys, want the key alone", keys)
 	}
 }
