@@ -188,11 +188,20 @@ func addChain(p *analyze.Pass, e *analyze.Evidence, c *chain.Chain) {
 	if leaf == nil {
 		return
 	}
+	p.Personal(leafMachine(leaf))
+	personalNames(p, c.Certificates)
 	issuer := leaf.Issuer.Get("CN")
-	p.Personal(leafMachine(leaf), issuer)
 	e.Set("issuedTo", leafMachine(leaf))
 	e.Set("issuedBy", issuer)
 	addValidity(e, leaf)
+}
+
+// personalNames notes the names of computers, people and domains in
+// certificates.
+func personalNames(p *analyze.Pass, certs []*mscert.Certificate) {
+	for _, c := range certs {
+		p.Personal(c.Subject.Get("CN"), c.Subject.Get("L"), c.Issuer.Get("CN"), c.Issuer.Get("L"))
+	}
 }
 
 func addValidity(e *analyze.Evidence, c *mscert.Certificate) {

@@ -257,6 +257,7 @@ func corruptLicence(p *analyze.Pass, k calKey) analyze.Finding {
 	if searched {
 		addSearch(&f.Evidence, search)
 	}
+	personalNames(p, k.license.Certificates)
 	if len(k.license.Grants) > 0 {
 		addGrant(p, &f.Evidence, k.license.Grants[len(k.license.Grants)-1])
 	}
