@@ -195,14 +195,14 @@ func sortedSubkeys(k *buildKey) ([]namedKey, error) {
 	for sub := range k.key.Subkeys() {
 		name := sub.Name()
 		if problem := keyNameProblem(name); problem != "" {
-			return nil, k.fail("subkey %s: %s", quoted(name), problem)
+			return nil, k.fail("subkey %s: %s", quoteName(encodeName(name)), problem)
 		}
 		subkeys = append(subkeys, namedKey{sub, name, encodeName(name)})
 	}
 	slices.SortStableFunc(subkeys, func(x, y namedKey) int { return compareNames(x.stored, y.stored) })
 	for i, sub := range subkeys {
 		if i > 0 && compareNames(subkeys[i-1].stored, sub.stored) == 0 {
-			return nil, k.fail("it has two subkeys that mean the same name, %s and %s", quoted(subkeys[i-1].name), quoted(sub.name))
+			return nil, k.fail("it has two subkeys that mean the same name, %s and %s", quoteName(subkeys[i-1].stored), quoteName(sub.stored))
 		}
 	}
 	return subkeys, nil

@@ -218,7 +218,7 @@ func (e *Editor) admitDeletion(k nk) error {
 		if k.flags()&mark.flag == 0 {
 			continue
 		}
-		if err := e.unlessForced("the key %s is %s", quoted(k.name().text()), mark.what); err != nil {
+		if err := e.unlessForced("the key %s is %s", quoteName(k.name()), mark.what); err != nil {
 			return err
 		}
 	}

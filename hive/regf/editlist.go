@@ -186,7 +186,7 @@ func (f *subkeyScan) visit(e *Editor, at spot, child cellOffset) {
 	if f.last.bytes != nil && compareNames(f.last, name) >= 0 {
 		s.damaged(&hive.FormatError{
 			File: e.im.file, Struct: "list of subkeys", Offset: int64(s.leaves[at.leaf].file()),
-			Want: "names in ascending order", Found: fmt.Sprintf("%s before %s", quoted(f.last.text()), quoted(name.text())),
+			Want: "names in ascending order", Found: fmt.Sprintf("%s before %s", quoteName(f.last), quoteName(name)),
 		})
 	}
 	f.last = name

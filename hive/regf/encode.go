@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"hivemend/hive"
 	"hivemend/hive/cursor"
 )
 
@@ -89,9 +88,6 @@ func compareNames(a, b storedName) int {
 	}
 	return len(a.bytes) - len(b.bytes)
 }
-
-// quoted returns a key's name as it stands in a message.
-func quoted(name string) string { return `"` + hive.Printable(name) + `"` }
 
 // keyNameProblem says why no key can have that name; "" when one can.
 func keyNameProblem(name string) string {
