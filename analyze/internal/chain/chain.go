@@ -18,6 +18,8 @@ const (
 	chainVersion = 2
 	temporaryBit = 0x80000000
 	minCount     = 2
+	// maxPadding is more than the padding after any number of certificates.
+	maxPadding = 1024
 )
 
 // Chain is a decoded certificate chain.
@@ -120,7 +122,7 @@ func walk(data []byte, off int, count uint32) walked {
 			w.stop = stopEnd
 			return w
 		}
-		if n == 0 && allZero(data[w.end:]) {
+		if n == 0 && allZero(data[w.end:min(len(data), w.end+maxPadding)]) {
 			w.stop = stopZeros
 			return w
 		}

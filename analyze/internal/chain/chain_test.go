@@ -356,3 +356,18 @@ func BenchmarkSearch(b *testing.B) {
 		})
 	}
 }
+
+func TestHugeValueCostsLittle(t *testing.T) {
+	// Lengths of zero all the way, with a byte at the very end that keeps them
+	// from being padding; and a damaged chain with a long tail.
+	data := make([]byte, 8<<20)
+	copy(data, []byte{2, 0, 0, 0, 200})
+	data[len(data)-1] = 1
+	data[8+4*200+2000] = 1
+	if c := Decode(data); c.Healthy() {
+		t.Error("healthy")
+	}
+	if r := Search(append(put(unhex(t, specChain), 0, 7, 7), data...), SearchBudget); r.Outcome == verdict.Found || r.Tried > 1000 {
+		t.Errorf("%+v", r)
+	}
+}

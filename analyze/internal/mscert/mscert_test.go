@@ -88,6 +88,12 @@ func TestFaults(t *testing.T) {
 		{"no RSA key under RSA", func(c *mscerttest.Template) {
 			c.SPKI = mscerttest.TLV(0x30, mscerttest.Algorithm("1.2.840.113549.1.1.1"), mscerttest.TLV(3, []byte{0, 5, 0}))
 		}, rootKey, verdict.Key},
+		{"no bit string under an unknown algorithm", func(c *mscerttest.Template) {
+			c.SPKI = mscerttest.TLV(0x30, mscerttest.Algorithm("1.2.840.10045.2.1"), mscerttest.TLV(4, []byte{0, 4, 1, 2, 3}))
+		}, rootKey, verdict.Key},
+		{"a broken parameter under an unknown algorithm", func(c *mscerttest.Template) {
+			c.SPKI = mscerttest.TLV(0x30, mscerttest.TLV(0x30, mscerttest.OID("1.2.840.10045.2.1"), []byte{6, 9, 1}), mscerttest.TLV(3, []byte{0, 4, 1}))
+		}, rootKey, verdict.Key},
 		{"empty key", func(c *mscerttest.Template) { c.SPKI = mscerttest.TLV(0x30) }, rootKey, verdict.Key},
 		{"month 13", func(c *mscerttest.Template) { c.NotBefore = mscerttest.Time("071301000000Z") }, rootKey, verdict.Date},
 		{"no date", func(c *mscerttest.Template) { c.NotBefore = mscerttest.TLV(5) }, rootKey, verdict.Date},

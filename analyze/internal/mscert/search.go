@@ -2,8 +2,6 @@ package mscert
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/rsa"
 	"encoding"
 	"hash"
 	"math/big"
@@ -22,7 +20,7 @@ const SearchBudget = 1 << 29
 // What the steps of a search cost, in units.
 const (
 	powerCost = 50_000 // one public-key operation with 2048 bits; four times as much with twice the bits
-	trialCost = 40_000 // decoding the whole value
+	trialCost = 40_000 // decoding the whole value, apart from its size
 )
 
 // Searcher looks for a single changed byte in a value that holds
@@ -90,21 +88,6 @@ func (s *Searcher) place(span Span) (place, bool) {
 	return p, true
 }
 
-// infoMaker returns a function that makes the DigestInfo for the first of the
-// algorithms that is known.
-func infoMaker(oids ...string) func([]byte) []byte {
-	for _, oid := range oids {
-		if a := signatureAlgorithms[oid]; a != nil {
-			return func(tbs []byte) []byte {
-				h := a.new()
-				h.Write(tbs)
-				return h.Sum(digestInfo(a.oid, []byte{5, 0}, h.Size()))
-			}
-		}
-	}
-	return nil
-}
-
 // scanKey finds the RSA key in a signed part that cannot be read otherwise:
 // the only SEQUENCE of two INTEGERs of which the first has a key's size.
 func scanKey(data []byte, tbs Span) *PublicKey {
@@ -130,7 +113,7 @@ func (s *Searcher) Trials(offsets []int) (verdict.Search, bool) {
 			}
 			have := s.data[at]
 			for _, change := range pass {
-				if !s.spend(trialCost) {
+				if !s.spend(trialCost + len(s.data)) {
 					return verdict.Search{}, false
 				}
 				s.data[at] = have ^ change
@@ -439,19 +422,4 @@ func (s *Searcher) key(i, owner int, changes []byte) (verdict.Search, bool) {
 		}
 	}
 	return verdict.Search{}, false
-}
-
-// makes tells whether signature, opened with the key, holds info. The library
-// is several times faster than math/big; keys that it refuses take the slow
-// way.
-func makes(modulus, exponent *big.Int, signature, info []byte) bool {
-	if modulus.Sign() <= 0 || modulus.BitLen() > maxModulusBits || exponent.BitLen() > maxExponentBits {
-		return false
-	}
-	if modulus.BitLen() >= 1024 && exponent.BitLen() < 32 {
-		key := &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}
-		return rsa.VerifyPKCS1v15(key, crypto.Hash(0), info, signature) == nil
-	}
-	o := open(signature, &PublicKey{Modulus: modulus, Exponent: exponent, Bits: modulus.BitLen()})
-	return o.hash != nil && bytes.HasSuffix(info, o.sum)
 }

@@ -221,16 +221,17 @@ func TestKeysThatCannotBe(t *testing.T) {
 func TestSearchRefusesWhatIsNotOneByte(t *testing.T) {
 	data := unhex(t, spec512)
 	for name, broken := range map[string][]byte{
-		"healthy":                      data,
-		"empty":                        nil,
-		"truncated":                    data[:150],
-		"two modulus bytes":            flip(flip(data, 40), 50),
-		"modulus and signature":        flip(flip(data, 40), 120),
-		"two signature bytes":          flip(flip(data, 120), 121),
-		"two signature header bytes":   flip(flip(data, 108), 110),
-		"random":                       bytes.Repeat([]byte{0xa7}, 184),
-		"structure, but signed so":     appendSignature(append(make([]byte, 4), data[4:108]...)),
-		"even exponent, but signed so": func() []byte { s := slices.Clone(data[:108]); s[32] = 2; return appendSignature(s) }(),
+		"healthy":                    data,
+		"empty":                      nil,
+		"truncated":                  data[:150],
+		"two modulus bytes":          flip(flip(data, 40), 50),
+		"modulus and signature":      flip(flip(data, 40), 120),
+		"two signature bytes":        flip(flip(data, 120), 121),
+		"two signature header bytes": flip(flip(data, 108), 110),
+		"random":                     bytes.Repeat([]byte{0xa7}, 184),
+		"structure, but signed so":   appendSignature(append(make([]byte, 4), data[4:108]...)),
+		"structure, but signed so, and a byte after it": flip(appendSignature(append(make([]byte, 4), data[4:108]...)), 108),
+		"even exponent, but signed so":                  func() []byte { s := slices.Clone(data[:108]); s[32] = 2; return appendSignature(s) }(),
 	} {
 		if r := Search(broken, SearchBudget); r.Outcome != verdict.NotFound {
 			t.Errorf("%s: %+v", name, r)
