@@ -75,6 +75,7 @@ type checker struct {
 	listed map[string]int // issues by code
 
 	cells         cellMap
+	visited       bitmap // cells that were visited as keys
 	stack         []keyPlace
 	element       keyPlace                  // the entry of a list that is looked at
 	deferred      []keyPlace                // keys in a list of another than they name
@@ -98,7 +99,8 @@ type keyPlace struct {
 func newChecker(im *Image) *checker {
 	c := &checker{Image: im, listed: map[string]int{}, strays: map[cellOffset]cellOffset{}}
 	c.report.bounded = true
-	c.cells = make(cellMap, len(im.bins)/cellsSpan+1)
+	c.cells = newCellMap(len(im.bins))
+	c.visited = newBitmap(len(im.bins))
 	return c
 }
 
@@ -114,10 +116,8 @@ func (c *checker) run() {
 // walk visits all keys below the root in stored order, then those that do not
 // name the key in whose list they stand and were found nowhere else.
 func (c *checker) walk() {
-	c.visitOnce(c.root)
-	if w, bit := c.cells.at(c.root); w.owned&bit == 0 {
-		w.owned |= bit
-	}
+	c.visited.set(c.root)
+	c.cells.refer(c.root)
 	c.stack = append(c.stack, keyPlace{c.root, noCell, 0})
 	for {
 		for n := len(c.stack); n > 0; n = len(c.stack) {
@@ -137,7 +137,7 @@ func (c *checker) walk() {
 // adopt visits a stray as a subkey of the key in whose list it stands, unless
 // it was found where it belongs.
 func (c *checker) adopt(stray keyPlace) {
-	if !c.visitOnce(stray.key) {
+	if c.visited.setAgain(stray.key) {
 		c.secondReference(stray)
 		return
 	}
@@ -170,48 +170,28 @@ const (
 // and reports whether nothing else does. What is wrong is reported under the
 // key.
 func (c *checker) claim(off, key cellOffset) bool {
-	w, bit := c.cells.at(off)
-	if w.inUse&^w.owned&bit != 0 {
-		w.owned |= bit
-		return true
-	}
-	return c.claimOdd(off, key)
+	return c.cells.claim(off) || c.claimOdd(off, key)
 }
 
 // claimOdd is claim for what is not as it should be.
 func (c *checker) claimOdd(off, key cellOffset) bool {
-	w, bit := c.cells.at(off)
-	if w.inUse&bit == 0 {
+	if !c.cells.inUse.has(off) {
 		want := "want the start of a cell"
-		if w.free&bit != 0 {
+		if c.cells.free.has(off) {
 			want = "want a cell in use"
 		}
 		c.issue("CL05", hive.DamageFatal, off, key, "%s, found %s", want, c.placeOf(off))
 	}
-	if w.owned&bit != 0 {
+	if !c.cells.refer(off) {
 		c.unbounded()
 		c.issue("CL04", hive.DamageFatal, off, key, "want a cell that one thing refers to, found a second reference")
 		return false
 	}
-	w.owned |= bit
 	return true
 }
 
-// visitOnce notes that a key is visited and reports whether it is the first time.
-func (c *checker) visitOnce(key cellOffset) bool {
-	w, bit := c.cells.at(key)
-	first := w.visited&bit == 0
-	w.visited |= bit
-	return first
-}
-
-func (c *checker) isFree(off cellOffset) bool {
-	w, bit := c.cells.at(off)
-	return w.free&bit != 0
-}
-
 func (c *checker) placeOf(off cellOffset) string {
-	if c.isFree(off) {
+	if c.cells.free.has(off) {
 		return "a free cell"
 	}
 	return c.whatIsAt(off)
@@ -279,21 +259,50 @@ func (c *checker) ownerOf(key cellOffset) cellOffset {
 	return c.keyQuick(key).parent()
 }
 
-// cellsSpan is how many bytes of bins one cellWord stands for.
-const cellsSpan = 64 * cellUnit
+// bitmapSpan is how many bytes of bins a word of a bitmap stands for.
+const bitmapSpan = 64 * cellUnit
 
-// cellMap has four bits for each place where a cell could begin; those of a
-// place lie together, so that looking at all four costs one look into memory.
-type cellMap []cellWord
+// bitmap has one bit for each place where a cell could begin.
+type bitmap []uint64
 
-type cellWord struct {
-	inUse   uint64 // a cell in use begins here
-	free    uint64 // a free cell begins here
-	owned   uint64 // something refers to it
-	visited uint64 // it was visited as a key
+func newBitmap(bytes int) bitmap { return make(bitmap, bytes/bitmapSpan+1) }
+
+func (b bitmap) has(off cellOffset) bool { return b[off/bitmapSpan]>>(off/cellUnit%64)&1 != 0 }
+func (b bitmap) set(off cellOffset)      { b[off/bitmapSpan] |= 1 << (off / cellUnit % 64) }
+
+// setAgain sets a bit and reports whether it was set before.
+func (b bitmap) setAgain(off cellOffset) bool {
+	again := b.has(off)
+	b.set(off)
+	return again
 }
 
-// at returns the word and the bit of a place inside the bins.
-func (m cellMap) at(off cellOffset) (*cellWord, uint64) {
-	return &m[off/cellsSpan], 1 << (off / cellUnit % 64)
+// cellMap knows where cells begin and which of them something refers to. What
+// is asked for every reference is one bit in one bitmap, which stays in the
+// processor's cache where four of them would not.
+type cellMap struct {
+	inUse   bitmap // cells in use
+	free    bitmap // free cells
+	waiting bitmap // cells in use that nothing was found to refer to yet
+	odd     bitmap // other places that something refers to
+}
+
+func newCellMap(bytes int) cellMap {
+	return cellMap{newBitmap(bytes), newBitmap(bytes), newBitmap(bytes), newBitmap(bytes)}
+}
+
+// claim reports whether a cell in use begins at off that nothing was found to
+// refer to before, and notes that something does.
+func (m *cellMap) claim(off cellOffset) bool {
+	word, bit := &m.waiting[off/bitmapSpan], uint64(1)<<(off/cellUnit%64)
+	if *word&bit == 0 {
+		return false
+	}
+	*word &^= bit
+	return true
+}
+
+// refer is claim for any place: it reports whether the reference is the first.
+func (m *cellMap) refer(off cellOffset) bool {
+	return m.claim(off) || !m.inUse.has(off) && !m.odd.setAgain(off)
 }

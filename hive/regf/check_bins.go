@@ -89,6 +89,7 @@ func (c *checker) checkBins() {
 		c.checkCells(at, end, headed)
 		at = end
 	}
+	copy(c.cells.waiting, c.cells.inUse)
 }
 
 // badBin reports a bin whose header is wrong, or a stretch without any.
@@ -115,7 +116,7 @@ func (c *checker) badBin(at, end int, err error) {
 // what follows it need not be cells, and nothing is said about it.
 func (c *checker) checkCells(at, end int, headed bool) {
 	bins := c.bins
-	cells := c.cells
+	inUse, free := c.cells.inUse, c.cells.free
 	nInUse, nFree, bytesFree, lastFree := 0, 0, int64(0), -1
 	pos := at + binHeaderSize
 	for pos <= end-cellUnit {
@@ -128,12 +129,12 @@ func (c *checker) checkCells(at, end int, headed bool) {
 			break
 		}
 		if size < 0 {
-			cells[pos/cellsSpan].inUse |= 1 << (uint(pos) / cellUnit % 64)
+			inUse.set(cellOffset(pos))
 			nInUse++
 			pos += n
 			continue
 		}
-		cells[pos/cellsSpan].free |= 1 << (uint(pos) / cellUnit % 64)
+		free.set(cellOffset(pos))
 		nFree++
 		bytesFree += int64(n)
 		if lastFree == pos {
@@ -169,9 +170,9 @@ func (c *checker) checkLeftOver() {
 		c.issue("NK07", hive.DamageInfo, c.firstStale, noCell, "%d keys count subkeys that existed in memory only; the first is here", c.staleVolatile)
 	}
 	first, size := noCell, int64(0)
-	for i := range c.cells {
-		for lost := c.cells[i].inUse &^ c.cells[i].owned; lost != 0; lost &= lost - 1 {
-			off := cellOffset(i*cellsSpan + bits.TrailingZeros64(lost)*cellUnit)
+	for i, lost := range c.cells.waiting {
+		for ; lost != 0; lost &= lost - 1 {
+			off := cellOffset(i*bitmapSpan + bits.TrailingZeros64(lost)*cellUnit)
 			if first == noCell {
 				first = off
 			}

@@ -20,7 +20,7 @@ const (
 // checkRoot examines what is particular to the root key.
 func (c *checker) checkRoot() {
 	k := c.keyQuick(c.root)
-	if w, bit := c.cells.at(c.root); w.inUse&bit == 0 {
+	if !c.cells.inUse.has(c.root) {
 		c.issue("BB09", hive.DamageFatal, c.root, c.root, "want the root key in a cell in use, found %s", c.placeOf(c.root))
 	}
 	if k.flags()&nkRoot == 0 {

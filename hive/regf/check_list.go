@@ -255,7 +255,7 @@ func (c *checker) takeSubkey(from cellOffset, k nk) {
 		c.issue("NK13", hive.DamageFatal, from, place.owner, "want at most %d levels of keys, found one more", hive.MaxDepth)
 		return
 	}
-	if !c.visitOnce(place.key) {
+	if c.visited.setAgain(place.key) {
 		c.secondReference(place)
 		return
 	}

@@ -53,17 +53,27 @@ func (c *checker) checkValues(off cellOffset, k nk) {
 
 // fetchValues is fetch for values and their data.
 func (c *checker) fetchValues(entries []byte) {
+	const recordEnd = cellHeaderSize + vkSize
+	if len(entries) <= 4 {
+		return
+	}
 	bins, sum := c.bins, byte(0)
 	for i := 0; i+4 <= len(entries); i += 4 {
+		if at := uint64(le.Uint32(entries[i:])); at+recordEnd <= uint64(len(bins)) {
+			sum += bins[at]
+		}
+	}
+	for i := 0; i+4 <= len(entries); i += 4 {
 		at := uint64(le.Uint32(entries[i:]))
-		if at+cellHeaderSize+vkSize > uint64(len(bins)) {
+		if at+recordEnd > uint64(len(bins)) {
 			continue
 		}
-		if v := vk(bins[at+cellHeaderSize:]); !v.isInline() {
-			if data := uint64(v.data()); data < uint64(len(bins)) {
-				sum += bins[data]
-			}
+		v := vk(bins[at+cellHeaderSize : at+recordEnd])
+		data := uint64(v.data())
+		if v.isInline() {
+			data = at // no branch: what it depends on has not arrived yet
 		}
+		sum += bins[min(data, at)] + bins[min(max(data, at), uint64(len(bins)-1))]
 	}
 	c.fetched += sum
 }
@@ -120,11 +130,10 @@ func (c *checker) checkData(value cellOffset, v vk, off cellOffset) {
 		c.badReference("VK04", hive.DamageLoss, v.data(), value+vkDataField, off, "data of value "+quoteName(v.name()))
 		return
 	}
-	free := c.isFree(v.data())
-	if free {
-		c.issue("VK04", hive.DamageLoss, v.data(), off, "data of value %s: want a cell in use, found a free cell", quoteName(v.name()))
+	first := c.cells.claim(v.data())
+	if !first {
+		first = c.claimData(v, off)
 	}
-	first := c.claimData(v.data(), free, off)
 	big := size > segmentSize && hasBigData(c.minor)
 	switch {
 	case uint64(size) <= uint64(len(payload)):
@@ -144,13 +153,17 @@ func (c *checker) checkData(value cellOffset, v vk, off cellOffset) {
 	}
 }
 
-// claimData is claim for a cell of data; that it is free was reported already.
-func (c *checker) claimData(at cellOffset, free bool, key cellOffset) bool {
-	if w, bit := c.cells.at(at); free && w.owned&bit == 0 {
-		w.owned |= bit
-		return true
+// claimData is claimOdd for a cell of data: one that is free costs the value,
+// not the hive.
+func (c *checker) claimData(v vk, key cellOffset) bool {
+	at := v.data()
+	if c.cells.free.has(at) {
+		c.issue("VK04", hive.DamageLoss, at, key, "data of value %s: want a cell in use, found a free cell", quoteName(v.name()))
+		if c.cells.refer(at) {
+			return true
+		}
 	}
-	return c.claim(at, key)
+	return c.claimOdd(at, key)
 }
 
 // checkBigData examines the record of big data, the list of its segments and
