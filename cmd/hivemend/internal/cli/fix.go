@@ -24,6 +24,7 @@ import (
 type fixOptions struct {
 	judgeOptions
 	chooseOptions
+	profile         string
 	output          string
 	editTime        string
 	generations     []string
@@ -58,6 +59,7 @@ Exit code 0: written, or nothing to do. 1: with --dry-run, something to do; with
 	opt.judgeOptions.addFlags(f)
 	f.StringVarP(&opt.output, "output", "o", "", "the `DIR` to write the package into")
 	f.BoolVarP(&opt.dryRun, "dry-run", "n", false, "print what would change, write nothing")
+	f.StringVar(&opt.profile, "profile", profileTargeted, "`targeted|article`: what a finding proves, or the whole procedure of Microsoft's article whatever was found")
 	f.StringSliceVar(&opt.include, "include", nil, "repair also what these `RULE,...` find")
 	f.StringVar(&opt.encryption, "encryption-level", "", "set the encryption level where it may be the cause: `low|client-compatible`")
 	f.BoolVar(&opt.restore, "restore", false, "put a proven original byte back instead of deleting the value")
@@ -69,9 +71,18 @@ Exit code 0: written, or nothing to do. 1: with --dry-run, something to do; with
 	return cmd
 }
 
+// The profiles of fix.
+const (
+	profileTargeted = "targeted"
+	profileArticle  = "article"
+)
+
 func (a *app) runFix(ctx context.Context, opt *fixOptions, paths []string) error {
 	if opt.output == "" && !opt.dryRun {
 		return withHint(fmt.Errorf("fix needs -o DIR to write the package into"), "or --dry-run to see what it would do")
+	}
+	if opt.profile != profileTargeted && opt.profile != profileArticle {
+		return fmt.Errorf("--profile %s: want %s or %s", opt.profile, profileTargeted, profileArticle)
 	}
 	if err := opt.chooseOptions.check(); err != nil {
 		return err
@@ -152,6 +163,9 @@ func (r *repair) prepare(a *app, opt *fixOptions) error {
 		return err
 	}
 	r.chosen = choose(r.result.Findings, opt.chooseOptions)
+	if opt.profile == profileArticle {
+		r.chosen.edits = append(r.chosen.edits, rdp.Article(r.machine, r.options)...)
+	}
 	if !r.anythingToDo() {
 		return nil
 	}
@@ -354,6 +368,11 @@ func (a *app) printRepairs(opt *fixOptions, j *judged, repairs []*repair) error 
 			fmt.Fprintf(a.out, "nothing to edit on %s; what is to be done by hand is in the runbook\n", r.result.ID)
 			continue
 		}
+		fmt.Fprintf(a.out, "%s on %s:\n", count(len(r.plan.Edits), "edit"), r.result.ID)
+		for _, e := range r.plan.Edits {
+			fmt.Fprintf(a.out, "  %s\n", e.Edit)
+		}
+		fmt.Fprintln(a.out)
 		diff := string(r.applied.Diff())
 		if !opt.dryRun {
 			diff = report.ShortDiff(diff)

@@ -16,7 +16,7 @@ func ShortDiff(diff string) string {
 	lines := strings.SplitAfter(diff, "\n")
 	for i := 0; i < len(lines); {
 		end := i + 1
-		for end < len(lines) && continues(lines[end-1]) {
+		for end < len(lines) && continues(lines[end-1]) && sameSide(lines[i], lines[end]) {
 			end++
 		}
 		if end-i <= keepLines+1 {
@@ -29,6 +29,10 @@ func ShortDiff(diff string) string {
 	}
 	return out.String()
 }
+
+// sameSide reports whether two lines are both added, both deleted or both
+// unchanged: what a diff is about is never folded away with its surroundings.
+func sameSide(a, b string) bool { return a != "" && b != "" && a[0] == b[0] }
 
 // continues reports whether the value on a line goes on in the next one.
 func continues(line string) bool { return strings.HasSuffix(strings.TrimRight(line, "\r\n"), ",\\") }
