@@ -36,6 +36,7 @@ func TestClones(t *testing.T) {
 		{"guid, whatever the case", []analyze.Result{machine("1", "A", "AB-CD", "", ""), machine("2", "B", "ab-cd", "", "")}, []string{"machineguid A B"}},
 		{"copies of one machine", []analyze.Result{machine("1", "A", "g", "h", "k"), machine("2", "a", "G", "h", "k")}, nil},
 		{"copies count once", []analyze.Result{machine("1", "A", "g1", "h", ""), machine("2", "A", "g1", "h", ""), machine("3", "B", "g2", "h", "")}, []string{"hwid A B"}},
+		{"one name, rebuilt", []analyze.Result{machine("1", "A", "g1", "h", ""), machine("2", "A", "g2", "h", "")}, nil},
 		{"no guid", []analyze.Result{machine("1", "A", "", "", ""), machine("2", "B", "", "", "")}, nil},
 		{"zero guid", []analyze.Result{machine("1", "A", "00000000-0000-0000-0000-000000000000", "", ""), machine("2", "B", "00000000-0000-0000-0000-000000000000", "", "")}, nil},
 		{"no name", []analyze.Result{machine("1", "", "g", "h", ""), machine("2", "B", "g", "h", "")}, nil},
