@@ -54,6 +54,18 @@ func (f *finding) openContainer(outer *file, is content, head []byte, rest *stre
 		f.openZip(outer, r, size)
 	case sevenZipContent:
 		err = f.openSevenZip(outer, r, size)
+	case diskContent:
+		err = f.openDisk(outer, r, size, r)
+	case vhdContent:
+		var disk *vhdDisk
+		if disk, err = openVHD(r, size); err == nil {
+			err = f.openDisk(outer, disk, disk.size, r)
+		}
+	case vhdxContent:
+		var disk io.ReaderAt
+		if disk, size, err = openVHDX(r, size); err == nil {
+			err = f.openDisk(outer, disk, size, r)
+		}
 	default:
 		err = refused(containerNames[is], "unpack or mount it and give the folder")
 	}

@@ -24,12 +24,13 @@ type file struct {
 	once bool
 	// random gives access to any place; nil where there is none.
 	random   func() (randomReader, error)
-	explicit bool    // the path itself was given
-	beside   bool    // it was looked for beside a hive whose own path was given
-	depth    int     // how many containers it lies in
-	codecs   int     // how many compressions were undone
-	budget   *budget // what bounds it, where it lies in a nested container
-	nested   *budget // what bounds the containers within the outermost one
+	explicit bool        // the path itself was given
+	beside   bool        // it was looked for beside a hive whose own path was given
+	depth    int         // how many containers it lies in
+	codecs   int         // how many compressions were undone
+	budget   *budget     // what bounds it, where it lies in a nested container
+	volume   *volumeWalk // what it was found by, where it lies on a disk image
+	nested   *budget     // what bounds the containers within the outermost one
 }
 
 // randomReader reads from any place of a file.

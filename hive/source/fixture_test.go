@@ -99,7 +99,10 @@ func corpus(t testing.TB, name string) []byte {
 
 // summary describes machines as "computer/generation: path, path", without root.
 func summary(root string, r Result) []string {
-	prefix := filepath.ToSlash(root) + "/"
+	prefix := ""
+	if root != "" {
+		prefix = filepath.ToSlash(root) + "/"
+	}
 	var out []string
 	for _, m := range r.Machines {
 		var paths []string
