@@ -74,6 +74,8 @@ type checker struct {
 	report Report
 	listed map[string]int // issues by code
 
+	versionKnown bool // the base block can be believed
+
 	cells         cellMap
 	visited       bitmap // cells that were visited as keys
 	stack         []keyPlace
@@ -101,6 +103,7 @@ func newChecker(im *Image) *checker {
 	c.report.bounded = true
 	c.cells = newCellMap(len(im.bins))
 	c.visited = newBitmap(len(im.bins))
+	c.versionKnown = im.base.checksumValid()
 	return c
 }
 

@@ -153,8 +153,8 @@ func (c *checker) checkLeaf(w *leafWalk, at cellOffset, l list) {
 	if !c.takes(w, at, l) {
 		return
 	}
-	if kind := l.kind(); c.base.checksumValid() && (kind == "lf" && hasHashLeaf(c.minor) || kind == "lh" && !hasHashLeaf(c.minor)) {
-		c.issue("LS10", hive.DamageAnomaly, at+cellHeaderSize, off, "want a list of kind %q in a hive of version 1.%d, found %q", leafKind(c.minor), c.minor, kind)
+	if kind := l[1]; c.versionKnown && (kind == 'f' && hasHashLeaf(c.minor) || kind == 'h' && !hasHashLeaf(c.minor)) {
+		c.issue("LS10", hive.DamageAnomaly, at+cellHeaderSize, off, "want a list of kind %q in a hive of version 1.%d, found %q", leafKind(c.minor), c.minor, l.kind())
 	}
 	if n := len(elements) / size; n > maxLeaf {
 		c.issue("LS09", hive.DamageAnomaly, at+cellHeaderSize+2, off, "want at most %d elements, found %d", maxLeaf, n)
