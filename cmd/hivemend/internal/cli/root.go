@@ -160,9 +160,7 @@ func (a *app) rootCommand() *cobra.Command {
 		},
 	}
 	scan.addFlags(root.Flags())
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return withHint(err, fmt.Sprintf("see `%s --help`", cmd.CommandPath()))
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().BoolVar(&a.noColour, "no-color", false, "no colours, even on a terminal (NO_COLOR does the same)")
 	root.SuggestionsMinimumDistance = 2
 	for _, command := range a.commands() {

@@ -155,3 +155,21 @@ func TestColours(t *testing.T) {
 		t.Error("colours on what is no terminal")
 	}
 }
+
+func TestMistypedFlagsGetASuggestion(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"scan", "--fromat", "json", "x"}, "did you mean --format?"},
+		{[]string{"fix", "--dryrun", "x"}, "did you mean --dry-run?"},
+		{[]string{"--as-off", "x"}, "did you mean --as-of?"},
+		{[]string{"scan", "--nothing-like-it"}, "see `hivemend scan --help`"},
+		{[]string{"scan", "-Z"}, "see `hivemend scan --help`"},
+	} {
+		code, _, said := try(t, c.args...)
+		if code != exitTrouble || !strings.Contains(said, c.want) {
+			t.Errorf("%q: exit %d, %q, want %q", c.args, code, said, c.want)
+		}
+	}
+}
