@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"hivemend/cmd/hivemend/internal/report"
 	"hivemend/hive"
 	"hivemend/hive/regtext"
 	"hivemend/hive/source"
@@ -22,7 +24,12 @@ type diffOptions struct {
 	output   string
 	noReplay bool
 	codepage int
+	prefix   string
+	as       string
 }
+
+// diffFormats are the forms that a difference can be shown in.
+var diffFormats = []string{"unified", "reg", "json", "html"}
 
 func (a *app) diffCommand() *cobra.Command {
 	opt := &diffOptions{}
@@ -31,6 +38,10 @@ func (a *app) diffCommand() *cobra.Command {
 		Short: "Show what differs between two hives or .reg files",
 		Long: `Show what differs between two hives, two .reg files, or one of each: keys,
 values, types and data, not how they are stored.
+
+Of a hive and a .reg file, what the file speaks of is compared: a key or value
+counts as missing in the file only where the file has a section for the key
+above it. CurrentControlSet in the file is the control set in use in the hive.
 
 Exit code 0: no difference. 1: differences. 2: one of them could not be read.`,
 		Example: `  hivemend diff SYSTEM.old SYSTEM
@@ -43,16 +54,18 @@ Exit code 0: no difference. 1: differences. 2: one of them could not be read.`,
 		},
 		RunE: func(_ *cobra.Command, args []string) error { return a.runDiff(opt, args[0], args[1]) },
 	}
-	cmd.Flags().StringVar(&opt.format, "format", "unified", "`unified|reg|json`")
+	cmd.Flags().StringVar(&opt.format, "format", "unified", "`unified|reg|json|html`")
 	cmd.Flags().StringVarP(&opt.output, "output", "o", "", "write to this `FILE` instead of the terminal")
 	cmd.Flags().BoolVar(&opt.noReplay, "no-replay", false, "compare dirty hives as they lie, without their transaction logs")
 	cmd.Flags().IntVar(&opt.codepage, "codepage", 0, "code page of 8-bit .reg files, such as 1252 or 932")
+	cmd.Flags().StringVar(&opt.prefix, "prefix", "", "where a hive stands in the .reg file it is compared with, such as `HKLM\\OFFLINE_SYSTEM`")
+	cmd.Flags().StringVar(&opt.as, "as", "", "which hive it is where that cannot be told: `system|software|sam|security|default|ntuser`")
 	return cmd
 }
 
 func (a *app) runDiff(opt *diffOptions, pathA, pathB string) error {
-	if !slices.Contains([]string{"unified", "reg", "json"}, opt.format) {
-		return fmt.Errorf("--format %s: want unified, reg or json", opt.format)
+	if !slices.Contains(diffFormats, opt.format) {
+		return fmt.Errorf("--format %s: want %s", opt.format, strings.Join(diffFormats, ", "))
 	}
 	left, err := a.openOne(pathA, opt)
 	if err != nil {
@@ -62,11 +75,13 @@ func (a *app) runDiff(opt *diffOptions, pathA, pathB string) error {
 	if err != nil {
 		return err
 	}
+	opt.place(left)
+	opt.place(right)
 	pairs, err := pairMounts(left, right)
 	if err != nil {
 		return err
 	}
-	out, differ, err := renderDiff(opt.format, pairs)
+	out, differ, err := renderDiff(opt.format, pairs, pathA, pathB)
 	if err != nil {
 		return err
 	}
@@ -105,7 +120,7 @@ func pairMounts(a, b *hive.Input) ([]patch.Change, error) {
 		return []patch.Change{{Name: string(a.Hive), Prefix: a.Mounts[0].Prefix, Before: a.Mounts[0].Root, After: b.Mounts[0].Root}}, nil
 	}
 	if a.Kind != b.Kind {
-		return nil, fmt.Errorf("%s is a hive and the other is .reg text; convert one of them first", map[bool]string{true: a.Path, false: b.Path}[a.Kind == hive.Regf])
+		return pairMixed(a, b)
 	}
 	empty := (&hive.Node{}).Key()
 	var pairs []patch.Change
@@ -128,10 +143,29 @@ func mountAt(mounts []hive.Mount, prefix hive.Path) int {
 	return slices.IndexFunc(mounts, func(m hive.Mount) bool { return m.Prefix.Equal(prefix) })
 }
 
-func renderDiff(format string, pairs []patch.Change) (out []byte, differ bool, err error) {
-	if format == "unified" {
+// place makes a hive stand where the flags say.
+func (o *diffOptions) place(in *hive.Input) {
+	if in.Kind != hive.Regf || len(in.Mounts) != 1 {
+		return
+	}
+	if o.as != "" {
+		in.Mounts[0].Prefix = hive.Kind(strings.ToUpper(o.as)).Prefix()
+	}
+	if o.prefix != "" {
+		in.Mounts[0].Prefix = parsePrefix(o.prefix)
+	}
+}
+
+func renderDiff(format string, pairs []patch.Change, pathA, pathB string) (out []byte, differ bool, err error) {
+	if format == "unified" || format == "html" {
 		out = patch.Unified(pairs...)
-		return out, len(out) > 0, nil
+		differ = len(out) > 0
+		if format == "html" {
+			var b bytes.Buffer
+			err = report.DiffHTML(&b, pathA, pathB, string(out))
+			out = b.Bytes()
+		}
+		return out, differ, err
 	}
 	edits := []hive.Edit{}
 	for _, c := range pairs {
