@@ -84,8 +84,7 @@ type checker struct {
 	strays        map[cellOffset]cellOffset // of those, the ones found nowhere else, and the key whose list they stand in
 	security      securityCheck
 	names         nameTable
-	fetched       byte // see fetch; means nothing
-	staleVolatile int  // keys with volatile subkeys on record
+	staleVolatile int // keys with volatile subkeys on record
 	firstStale    cellOffset
 	freePairs     int
 	firstPair     cellOffset

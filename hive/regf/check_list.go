@@ -160,8 +160,10 @@ func (c *checker) checkLeaf(w *leafWalk, at cellOffset, l list) {
 		c.issue("LS09", hive.DamageAnomaly, at+cellHeaderSize+2, off, "want at most %d elements, found %d", maxLeaf, n)
 	}
 	kind := l[1]
-	c.fetch(elements, size)
 	for i := 0; i < len(elements); i += size {
+		if i%(fetchAhead*size) == 0 {
+			c.fetchKeys(elements[i:min(i+fetchAhead*size, len(elements))], size)
+		}
 		child := reference(elements[i:])
 		from := at + cellHeaderSize + listHeaderSize + cellOffset(i)
 		k := c.keyQuick(child)
@@ -261,18 +263,4 @@ func (c *checker) takeSubkey(from cellOffset, k nk) {
 	}
 	c.claim(place.key, place.owner)
 	c.stack = append(c.stack, place)
-}
-
-// fetch reads a little of each cell that elements refer to. The cells are
-// about to be examined one after the other, each at the cost of waiting for
-// memory; read in a loop that does nothing else, they come at the same time.
-func (c *checker) fetch(elements []byte, size int) {
-	const nameAt = cellHeaderSize + nkSize
-	bins, sum := c.bins, byte(0)
-	for i := 0; i+4 <= len(elements); i += size {
-		if at := uint64(le.Uint32(elements[i:])); at+nameAt < uint64(len(bins)) {
-			sum += bins[at] + bins[at+nameAt]
-		}
-	}
-	c.fetched += sum
 }

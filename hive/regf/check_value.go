@@ -51,33 +51,6 @@ func (c *checker) checkValues(off cellOffset, k nk) {
 	}
 }
 
-// fetchValues is fetch for values and their data.
-func (c *checker) fetchValues(entries []byte) {
-	const recordEnd = cellHeaderSize + vkSize
-	if len(entries) <= 4 {
-		return
-	}
-	bins, sum := c.bins, byte(0)
-	for i := 0; i+4 <= len(entries); i += 4 {
-		if at := uint64(le.Uint32(entries[i:])); at+recordEnd <= uint64(len(bins)) {
-			sum += bins[at]
-		}
-	}
-	for i := 0; i+4 <= len(entries); i += 4 {
-		at := uint64(le.Uint32(entries[i:]))
-		if at+recordEnd > uint64(len(bins)) {
-			continue
-		}
-		v := vk(bins[at+cellHeaderSize : at+recordEnd])
-		data := uint64(v.data())
-		if v.isInline() {
-			data = at // no branch: what it depends on has not arrived yet
-		}
-		sum += bins[min(data, at)] + bins[min(max(data, at), uint64(len(bins)-1))]
-	}
-	c.fetched += sum
-}
-
 // badValue reports an entry that leads to no value.
 func (c *checker) badValue(value, from, off cellOffset) {
 	payload, _, f := c.raw(value)

@@ -65,8 +65,11 @@ func (im *Image) subkeys(key cellOffset, yield func(cellOffset) bool) (whole boo
 	whole = true
 	listed := im.leaves(k.subkeyList(), func(leaf list) bool {
 		elements, size := leaf.elements()
-		for ; len(elements) > 0; elements = elements[size:] {
-			child := reference(elements)
+		for i := 0; i < len(elements); i += size {
+			if i%(fetchAhead*size) == 0 {
+				im.fetchKeys(elements[i:min(i+fetchAhead*size, len(elements))], size)
+			}
+			child := reference(elements[i:])
 			c := im.keyQuick(child)
 			if c == nil || !im.owns(key, child, c) || !seen.add(child) {
 				whole = false

@@ -114,6 +114,7 @@ func (im tree) Values(key hive.Ref, yield func(hive.Ref) bool) {
 		return
 	}
 	entries, _ := im.valueList(k)
+	im.fetchValues(entries)
 	for ; len(entries) > 0; entries = entries[4:] {
 		off := reference(entries)
 		if im.valueQuick(off) != nil && !yield(hive.Ref(off)) {
