@@ -191,7 +191,11 @@ func TestFailedEditChangesNothing(t *testing.T) {
 	if !bytes.Equal(e.im.data, want) {
 		t.Error("a failed edit left something behind")
 	}
-	mustDo(t, e.SetValue(hive.Path{"A"}, "two", 3, big[:9000]))
+	for i, name := range []string{"two", "three", "four", "five"} {
+		mustDo(t, e.SetValue(hive.Path{"A", name}, name, 3, big[:9000+i*3000]))
+	}
+	mustDo(t, e.DeleteValue(hive.Path{"A", "three"}, "three"))
+	mustDo(t, e.SetValue(hive.Path{"A", "five"}, "six", 3, big[:8000]))
 	after, _ := commit(t, e)
 	checkClean(t, openTest(t, after))
 }
@@ -361,6 +365,50 @@ func TestWipe(t *testing.T) {
 		if found := bytes.Contains(after, secret[:20]); found == wipe {
 			t.Errorf("wipe %v: found %v", wipe, found)
 		}
+		left := 0
+		for free := range freeBytes(openTest(t, after)) {
+			left += len(free) - bytes.Count(free, []byte{0})
+		}
+		if (left == 0) != wipe {
+			t.Errorf("wipe %v: %d bytes left in free cells", wipe, left)
+		}
+	}
+}
+
+// freeBytes iterates over the payloads of the free cells of a sound hive.
+func freeBytes(im *Image) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for at := 0; at < len(im.bins); {
+			end := int(im.binEnd[at/binUnit])
+			for at += binHeaderSize; at < end; {
+				size, used := cellSize(im.bins[at:])
+				if !used && !yield(im.bins[at+cellHeaderSize:at+int(size)]) {
+					return
+				}
+				at += int(size)
+			}
+		}
+	}
+}
+
+// TestShrink sets much shorter data: what is not needed any more is free.
+func TestShrink(t *testing.T) {
+	root := smallTree()
+	root.Keys[0].Values[0].Data = make([]byte, 3000)
+	data := buildTest(t, root, BuildOptions{})
+	before := openTest(t, data).Check().BytesFree
+	for _, tt := range []struct {
+		length  int
+		atLeast int64
+	}{{2990, 0}, {1500, 0}, {600, 2000}, {100, 2800}, {4, 3000}, {0, 3000}} {
+		e := editTest(t, data, EditorOptions{})
+		mustDo(t, e.SetValue(hive.Path{"A"}, "text", hive.RegBinary, bytes.Repeat([]byte{7}, tt.length)))
+		after, _ := commit(t, e)
+		im := openTest(t, after)
+		checkClean(t, im)
+		if freed := im.Check().BytesFree - before; freed < tt.atLeast || tt.atLeast == 0 && freed != 0 {
+			t.Errorf("%d bytes: %d freed, want %d or more", tt.length, freed, tt.atLeast)
+		}
 	}
 }
 
@@ -369,6 +417,12 @@ func TestTrailingBytes(t *testing.T) {
 	for _, n := range []int{1, 4095, 4096, 5000, 300000} {
 		data := append(buildTest(t, smallTree(), BuildOptions{}), bytes.Repeat([]byte{0xee}, n)...)
 		e := editTest(t, data, EditorOptions{})
+		if err := e.run("break off", func() error {
+			mustDo(t, e.addValue(e.im.root, encodeName("x"), 3, make([]byte, 30000)))
+			return errors.New("enough")
+		}); err == nil || !bytes.Equal(e.im.data, data) {
+			t.Fatalf("%d: a failed edit left something behind, or did not fail: %v", n, err)
+		}
 		mustDo(t, e.SetValue(hive.Path{"A"}, "long", hive.RegBinary, make([]byte, 50000)))
 		after, _ := commit(t, e)
 		checkGrown := openTest(t, after)
@@ -432,6 +486,42 @@ func TestListGrowth(t *testing.T) {
 					t.Errorf("the hive grew from %d to %d bytes though the same keys were there before", size, len(data))
 				}
 			})
+		}
+	}
+}
+
+// TestListKinds looks at the lists that grow past the limit of one leaf.
+func TestListKinds(t *testing.T) {
+	for _, tt := range []struct {
+		minor  uint32
+		before int
+		want   string
+	}{
+		{2, 1013, "ri li 507 507"}, {3, 507, "li 508"}, {4, 1013, "ri li 507 507"}, {5, 507, "ri lh 254 254"}, {6, 506, "lh 507"},
+	} {
+		root := &hive.Node{Name: "ROOT"}
+		for i := range tt.before {
+			root.Keys = append(root.Keys, &hive.Node{Name: fmt.Sprintf("k%05d", i)})
+		}
+		e := editTest(t, buildTest(t, root, BuildOptions{Minor: tt.minor}), EditorOptions{})
+		mustDo(t, e.CreateKey(hive.Path{"one more"}))
+		after, _ := commit(t, e)
+		im := openTest(t, after)
+		checkClean(t, im)
+		k := nk(mustUse(im.key(im.root)))
+		var found []string
+		if mustUse(im.list(k.subkeyList())).kind() == "ri" {
+			found = append(found, "ri")
+		}
+		im.leaves(k.subkeyList(), func(l list) bool {
+			if kind := l.kind(); !slices.Contains(found, kind) {
+				found = append(found, kind)
+			}
+			found = append(found, fmt.Sprint(l.count()))
+			return true
+		})
+		if text := strings.Join(found, " "); text != tt.want {
+			t.Errorf("1.%d, one more than %d: %s, want %s", tt.minor, tt.before, text, tt.want)
 		}
 	}
 }
