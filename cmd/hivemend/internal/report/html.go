@@ -15,7 +15,20 @@ import (
 //go:embed report.html.tmpl
 var htmlSource string
 
-var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
+// styleSource is the look that all pages share, as the template "style".
+//
+//go:embed style.tmpl
+var styleSource string
+
+var htmlTemplate = pageTemplate("report", htmlSource)
+
+// pageTemplate returns the template of a page.
+func pageTemplate(name, source string) *template.Template {
+	t := template.New(name).Funcs(pageFuncs)
+	return template.Must(template.Must(t.Parse(styleSource)).Parse(source))
+}
+
+var pageFuncs = template.FuncMap{
 	"inputLine": InputLine,
 	"where":     Where,
 	"nothing":   NothingFound,
@@ -25,7 +38,7 @@ var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"plural":    func(n int, noun string) string { return plural(n, noun) },
 	"webpage":   func(s string) bool { return strings.HasPrefix(s, "https://") },
 	"entries":   func(n int) string { return plural(n, "log entry", "log entries") },
-}).Parse(htmlSource))
+}
 
 // HTMLOptions are what the page shows beside the report.
 type HTMLOptions struct {

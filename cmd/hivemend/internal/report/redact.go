@@ -23,6 +23,11 @@ import (
 // longer has the hash that it had.
 func Redact(r *Report) *Report {
 	d := NewRedactor()
+	d.learnReport(r)
+	return d.report(r)
+}
+
+func (d *Redactor) learnReport(r *Report) {
 	for i := range r.Machines {
 		d.machineName(&r.Machines[i]) // before it is known as a name in another machine's certificates
 	}
@@ -32,6 +37,9 @@ func Redact(r *Report) *Report {
 	for i := range r.Errors {
 		d.learnFailure(r.Errors[i])
 	}
+}
+
+func (d *Redactor) report(r *Report) *Report {
 	out := *r
 	out.Machines, out.Errors = []analyze.Result{}, []Failure{}
 	for _, m := range r.Machines {
