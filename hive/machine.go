@@ -137,6 +137,9 @@ type Input struct {
 	// transaction logs, used or not; 0 where there are none. A hive that is
 	// written anew has to be numbered above it.
 	LogSequence uint32
+	// AsItLay is the hive before its logs were applied, where they were; nil
+	// otherwise.
+	AsItLay []byte
 	// Data is the hive as it is judged (after replay), or the .reg file's
 	// bytes. It must not be changed.
 	Data []byte

@@ -54,8 +54,11 @@ func (e *Editor) changed() bool {
 func (e *Editor) finishHeader() {
 	e.touchFile(0, baseBlockSize)
 	b := e.im.base
-	n := later(later(b.sequence1(), b.sequence2()), e.opt.MinSequence) + 1
-	if n == 0 {
+	n := later(b.sequence1(), b.sequence2())
+	if e.opt.MinSequence != 0 { // numbers wrap, so 0 would count as later than half of them
+		n = later(n, e.opt.MinSequence)
+	}
+	if n++; n == 0 {
 		n = 1
 	}
 	b.setSequence1(n)

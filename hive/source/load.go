@@ -123,6 +123,8 @@ func (s *Search) loadHive(m *member, logs []*member) (*hive.Input, []Failure) {
 		// Without any log this still says that there was none.
 		options.Provenance, pending, failures = replay(in, logs)
 		im, err = regf.Open(in.Data, options)
+	} else if s.opt.LogSequence && len(logs) > 0 {
+		in.LogSequence, failures = logSequence(logs)
 	}
 	if err != nil {
 		return nil, append(failures, Failure{m.label, err})

@@ -26,6 +26,7 @@ func replay(in *hive.Input, members []*member) ([]regf.Provenance, []hive.Issue,
 	if len(logs) > 0 {
 		in.Replay = done
 	}
+	in.LogSequence, _ = regf.MaxSequence(logs)
 	replayed, err := regf.Replay(in.Data, logs)
 	if replayed == nil {
 		done.Stopped = err.Error()
@@ -37,7 +38,7 @@ func replay(in *hive.Input, members []*member) ([]regf.Provenance, []hive.Issue,
 	}
 	done.Entries, done.Pages, done.Stopped = replayed.Entries, replayed.Pages, replayed.Stopped
 	done.SHA256 = hexSHA256(replayed.Data)
-	in.Data, in.State = replayed.Data, hive.Replayed
+	in.AsItLay, in.Data, in.State = in.Data, replayed.Data, hive.Replayed
 	return replayed.Provenance, replayed.Issues, failures
 }
 
@@ -56,4 +57,22 @@ func unused(replayed *regf.Replayed, err error) string {
 		return err.Error()
 	}
 	return replayed.Stopped
+}
+
+// logSequence returns the highest sequence number in the logs beside a hive
+// that needs none of them: Windows could apply them to a hive that is written
+// anew with a lower one.
+func logSequence(members []*member) (uint32, []Failure) {
+	var failures []Failure
+	var logs []regf.Log
+	for _, m := range members {
+		data, err := m.whole()
+		if err != nil {
+			failures = append(failures, Failure{m.label, err})
+			continue
+		}
+		logs = append(logs, regf.Log{Path: m.label, Data: data})
+	}
+	highest, _ := regf.MaxSequence(logs)
+	return highest, failures
 }

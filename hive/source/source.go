@@ -15,6 +15,9 @@ type Options struct {
 	Stdin io.Reader
 	// NoReplay leaves dirty hives as they lie.
 	NoReplay bool
+	// LogSequence reads the logs of clean hives too, for the highest sequence
+	// number in them: for hives that are going to be edited.
+	LogSequence bool
 	// AllHives takes every hive found in a folder or container. Without it
 	// hives that are known to be of no interest there (SAM, DEFAULT,
 	// NTUSER.DAT, COMPONENTS, ...) are left out. A hive whose own path is

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"hivemend/analyze"
-	"hivemend/analyze/rdp"
 	"hivemend/hive"
 	"hivemend/hive/source"
 	"hivemend/patch"
@@ -132,7 +131,7 @@ func readPackage(dir string) (*patch.Package, error) {
 // openHives opens the hives that are to be edited. They must belong to one
 // machine.
 func (a *app) openHives(paths []string) (*hive.Machine, error) {
-	opened, err := source.Open(paths, source.Options{Stdin: a.in, AllHives: true})
+	opened, err := source.Open(paths, source.Options{Stdin: a.in, AllHives: true, LogSequence: true})
 	if err != nil {
 		return nil, err
 	}
@@ -232,8 +231,7 @@ func (a *app) replaceInPlace(opt *editOptions, result *patch.Result) error {
 // plan repairs must be gone, and nothing may be new.
 func rescanAfter(p *patch.Plan, m *hive.Machine) func([]*hive.Input) error {
 	opt := analyze.Options{AsOf: p.AsOf, AsOfSource: "flag"}
-	opt.SecondReading = newSecondReader(m).read
-	before := analyze.Run(m, rdp.Rules, opt)
+	before := judgeMachine(m, opt)
 	return rescan(m, before, repairedBy(p, before.Findings), opt)
 }
 

@@ -18,7 +18,6 @@ import (
 
 	"hivemend/analyze"
 	"hivemend/analyze/fleet"
-	"hivemend/analyze/rdp"
 	"hivemend/cmd/hivemend/internal/report"
 	"hivemend/hive/source"
 )
@@ -239,9 +238,7 @@ func (r *auditRun) unit(group *source.Group) unit {
 		u.Failures = append(u.Failures, report.Failure{Path: f.Path, Error: failure(f).Error()})
 	}
 	for _, m := range loaded.Machines {
-		options := r.options
-		options.SecondReading = newSecondReader(m).read
-		res := analyze.Run(m, rdp.Rules, options)
+		res := judgeMachine(m, r.options)
 		res.Machine = nil
 		u.Machines = append(u.Machines, res)
 		u.Personal = append(u.Personal, res.Personal)
@@ -267,10 +264,7 @@ func (a *app) finishAudit(opt *auditOptions, units []unit, options analyze.Optio
 		}
 	}
 	if opt.redact {
-		audit.Report = report.Redact(audit.Report)
-		for i := range audit.Machines {
-			audit.Paths[i] = audit.Machines[i].Name
-		}
+		audit = report.RedactAudit(audit)
 	}
 	var out bytes.Buffer
 	if err := opt.render(&out, audit, options, opt.output == "" && colours(a.out, a.noColour)); err != nil {
@@ -289,6 +283,8 @@ func (o *auditOptions) render(out *bytes.Buffer, audit *report.Audit, options an
 		return report.AuditText(out, audit, from, o.expand)
 	case "jsonl":
 		return report.AuditLines(out, audit)
+	case "html":
+		return report.AuditHTML(out, audit, from)
 	}
 	failOn, _ := analyze.ParseSeverity(o.failOn)
 	return report.Render(out, o.format, audit.Report, report.Options{

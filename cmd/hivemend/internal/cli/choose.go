@@ -95,7 +95,7 @@ func rescan(m *hive.Machine, before analyze.Result, repaired []analyze.Finding, 
 	return func(after []*hive.Input) error {
 		patched := *m
 		patched.Inputs = after
-		opt.SecondReading = newSecondReader(&patched).read
+		opt.SecondReading = newSecondReader().read
 		res := analyze.Run(&patched, rdp.Rules, opt)
 		var bad []string
 		for i := range res.Findings {

@@ -87,7 +87,7 @@ func (a *app) runFix(ctx context.Context, opt *fixOptions, paths []string) error
 	if err := opt.chooseOptions.check(); err != nil {
 		return err
 	}
-	judged, err := a.judge(&opt.judgeOptions, paths)
+	judged, err := a.judge(&opt.judgeOptions, paths, true)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func wantsGeneration(g hive.Generation, also []string) bool {
 
 // prepare makes the plan, applies it in memory, and gathers the package.
 func (r *repair) prepare(a *app, opt *fixOptions) error {
-	r.options.SecondReading = newSecondReader(r.machine).read
+	r.options.SecondReading = newSecondReader().read
 	if err := r.keepMoment(opt); err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (r *repair) keepMoment(opt *fixOptions) error {
 	}
 	then := r.options
 	then.AsOf = old.Machines[0].AsOf
-	again := analyze.Run(r.machine, rdp.Rules, then)
+	again := judgeMachine(r.machine, then)
 	if sameFindings(again.Findings, r.result.Findings) {
 		r.result, r.options = again, then
 	}

@@ -93,7 +93,7 @@ func (a *app) runScan(_ context.Context, opt *scanOptions, paths []string) error
 	if err := report.CheckFormat(opt.format); err != nil {
 		return err
 	}
-	judged, err := a.judge(&opt.judgeOptions, paths)
+	judged, err := a.judge(&opt.judgeOptions, paths, false)
 	if err != nil {
 		return err
 	}
@@ -130,8 +130,9 @@ type judged struct {
 	never    bool // --fail-on never
 }
 
-// judge opens paths and lets the rules look at every machine in them.
-func (a *app) judge(opt *judgeOptions, paths []string) (*judged, error) {
+// judge opens paths and lets the rules look at every machine in them. toEdit is
+// set where hives are going to be edited.
+func (a *app) judge(opt *judgeOptions, paths []string, toEdit bool) (*judged, error) {
 	j := &judged{never: opt.failOn == "never"}
 	var err error
 	if !j.never {
@@ -143,16 +144,14 @@ func (a *app) judge(opt *judgeOptions, paths []string) (*judged, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened, err := source.Open(paths, source.Options{NoReplay: opt.noReplay, CodePage: opt.codepage, Stdin: a.in})
+	opened, err := source.Open(paths, source.Options{NoReplay: opt.noReplay, CodePage: opt.codepage, Stdin: a.in, LogSequence: toEdit})
 	if err != nil {
 		return nil, err
 	}
 	j.machines, j.failures, j.options = opened.Machines, opened.Failures, analyzeOpt
 	results := make([]analyze.Result, len(j.machines))
 	for i, m := range j.machines {
-		second := newSecondReader(m)
-		analyzeOpt.SecondReading = second.read
-		results[i] = analyze.Run(m, rdp.Rules, analyzeOpt)
+		results[i] = judgeMachine(m, analyzeOpt)
 	}
 	var failures []report.Failure
 	for _, f := range j.failures {
