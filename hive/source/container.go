@@ -66,6 +66,8 @@ func (f *finding) openContainer(outer *file, is content, head []byte, rest *stre
 		if disk, size, err = openVHDX(r, size); err == nil {
 			err = f.openDisk(outer, disk, size, r)
 		}
+	case wimContent:
+		err = f.openWIM(outer, r, size)
 	default:
 		err = refused(containerNames[is], "unpack or mount it and give the folder")
 	}

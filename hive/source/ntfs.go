@@ -129,7 +129,7 @@ func (v *ntfsVolume) list(folder volumeEntry) (entries []volumeEntry, err error)
 	return entries, nil
 }
 
-func (v *ntfsVolume) open(file volumeEntry) (r io.ReaderAt, size int64, err error) {
+func (v *ntfsVolume) open(file volumeEntry) (r io.Reader, size int64, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	defer gaveUp(&err)
@@ -144,7 +144,8 @@ func (v *ntfsVolume) open(file volumeEntry) (r io.ReaderAt, size int64, err erro
 	if err != nil {
 		return nil, 0, fmt.Errorf("its data cannot be read: %w", err)
 	}
-	return lockedReader{&v.mu, data}, ntfs.RangeSize(data), nil
+	size = ntfs.RangeSize(data)
+	return io.NewSectionReader(lockedReader{&v.mu, data}, 0, size), size, nil
 }
 
 // lockedReader reads one thing at a time, and survives the library.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"hivemend/hive/regtext"
 )
@@ -220,4 +221,13 @@ func headerName(head []byte) string {
 		name = append(name, head[i])
 	}
 	return strings.ToUpper(string(name[bytes.LastIndexAny(name, `\/`)+1:]))
+}
+
+// decodeUTF16 returns the UTF-16LE text in b; what is no text becomes U+FFFD.
+func decodeUTF16(b []byte) string {
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = binary.LittleEndian.Uint16(b[2*i:])
+	}
+	return string(utf16.Decode(units))
 }

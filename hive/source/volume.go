@@ -12,14 +12,15 @@ type volume interface {
 	// list returns what a folder holds; the root is the zero entry.
 	list(folder volumeEntry) ([]volumeEntry, error)
 	// open returns the bytes of a file and how many they are.
-	open(file volumeEntry) (io.ReaderAt, int64, error)
+	open(file volumeEntry) (io.Reader, int64, error)
 }
 
 // volumeEntry is a file or folder of a volume.
 type volumeEntry struct {
-	name   string
-	folder bool
-	id     int64
+	name    string
+	folder  bool
+	id      int64
+	content [20]byte // of a file in a WIM archive: its SHA-1
 }
 
 // maxVolumeDepth bounds the walk over a volume, in folders within each other.
@@ -188,9 +189,10 @@ func (w *volumeWalk) file(path []string, e volumeEntry) {
 		release := w.done()
 		r, size, err := w.v.open(e)
 		if err != nil {
+			release()
 			return nil, err
 		}
-		return &stream{Reader: exactReader{io.NewSectionReader(r, 0, size), &size}, closers: []func() error{release}, budget: w.outer.budget}, nil
+		return &stream{Reader: exactReader{r, &size}, closers: []func() error{release}, budget: w.outer.budget}, nil
 	}
 	w.f.inspect(member)
 }
