@@ -17,9 +17,10 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs what testdata/scripts says about the command line. Each
-// script finds the bundled machines in the folder machines.
+// script finds the bundled machines in the folder machines, and a hive for each
+// kind of damage in the folder hives.
 func TestScripts(t *testing.T) {
-	machines, err := filepath.Abs("../../testdata/machines")
+	testdata, err := filepath.Abs("../../testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +28,10 @@ func TestScripts(t *testing.T) {
 		Dir:                 "../../testdata/scripts",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			return os.CopyFS(filepath.Join(env.WorkDir, "machines"), os.DirFS(machines))
+			if err := os.CopyFS(filepath.Join(env.WorkDir, "hives"), os.DirFS(filepath.Join(testdata, "vectors", "hives"))); err != nil {
+				return err
+			}
+			return os.CopyFS(filepath.Join(env.WorkDir, "machines"), os.DirFS(filepath.Join(testdata, "machines")))
 		},
 	})
 }

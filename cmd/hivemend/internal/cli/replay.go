@@ -41,7 +41,7 @@ func (a *app) runReplay(path, output string) error {
 	if output == "" {
 		return fmt.Errorf("-o OUT says where the result goes, and is missing")
 	}
-	in, m, err := a.openHive(path)
+	in, m, err := a.openHive(path, false)
 	if err != nil {
 		return err
 	}
@@ -75,9 +75,10 @@ func noReplay(in *hive.Input) error {
 	return fmt.Errorf("%s is dirty, and its transaction logs cannot be used: %s", in.Path, in.Replay.Stopped)
 }
 
-// openHive opens a path that has to be one hive, with the logs beside it.
-func (a *app) openHive(path string) (*hive.Input, *hive.Machine, error) {
-	opened, err := source.Open([]string{path}, source.Options{Stdin: a.in, AllHives: true})
+// openHive opens a path that has to be one hive, with the logs beside it unless
+// noReplay is set.
+func (a *app) openHive(path string, noReplay bool) (*hive.Input, *hive.Machine, error) {
+	opened, err := source.Open([]string{path}, source.Options{Stdin: a.in, AllHives: true, NoReplay: noReplay})
 	if err != nil {
 		return nil, nil, err
 	}
