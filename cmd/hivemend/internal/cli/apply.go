@@ -303,7 +303,11 @@ func (a *app) writeEdited(output string, result *patch.Result, m *hive.Machine) 
 			return fmt.Errorf("write %s: %w", paths[i], err)
 		}
 		if p.Changed {
-			fmt.Fprintf(a.out, "written and verified: %s (%s)\n", paths[i], count(p.Proof.Edits, "edit"))
+			made := count(p.Proof.Edits, "edit")
+			if p.Proof.Edits == 0 {
+				made = "byte for byte as it was before"
+			}
+			fmt.Fprintf(a.out, "written and verified: %s (%s)\n", paths[i], made)
 		} else {
 			fmt.Fprintf(a.out, "nothing to do in %s; unchanged copy written: %s\n", p.Input.Path, paths[i])
 		}

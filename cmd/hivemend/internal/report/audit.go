@@ -134,7 +134,7 @@ func (r auditRow) String() string {
 	if len(r.names) > shown {
 		names = fmt.Sprintf("%s and %d more", strings.Join(r.names[:shown], ", "), len(r.names)-shown)
 	}
-	return fmt.Sprintf("%-7s  %-40s  %s", r.status, names, r.what)
+	return strings.TrimRight(fmt.Sprintf("%-7s  %-40s  %s", r.status, names, r.what), " ")
 }
 
 // rows puts machines whose findings are alike into one row each, in the order
