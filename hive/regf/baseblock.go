@@ -123,7 +123,11 @@ func checkMagic(data []byte, what string) error {
 	if len(data) == 0 {
 		return &hive.FormatError{Struct: what, Offset: -1, Want: `"regf" and what follows it`, Found: "an empty file"}
 	}
-	if head := data[:min(4, len(data))]; string(head) != "regf" {
+	head := data
+	if len(data) > 4 {
+		head = baseBlock(data).signature()
+	}
+	if string(head) != "regf" {
 		return &hive.FormatError{Struct: what, Offset: 0, Want: `"regf"`, Found: fmt.Sprintf("%q: this is no registry hive", head)}
 	}
 	return nil

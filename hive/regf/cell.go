@@ -141,7 +141,7 @@ func (im *Image) key(off cellOffset) (nk, error) {
 // keyQuick is key without the reason: nil where there is no key.
 func (im *Image) keyQuick(off cellOffset) nk {
 	payload, _, _ := im.raw(off)
-	if len(payload) < nkSize || payload[0] != 'n' || payload[1] != 'k' {
+	if len(payload) < nkSize || string(nk(payload).signature()) != "nk" {
 		return nil
 	}
 	return nk(payload)
@@ -159,7 +159,7 @@ func (im *Image) value(off cellOffset) (vk, error) {
 // valueQuick is value without the reason: nil where there is no value.
 func (im *Image) valueQuick(off cellOffset) vk {
 	payload, _, _ := im.raw(off)
-	if len(payload) < vkSize || payload[0] != 'v' || payload[1] != 'k' {
+	if len(payload) < vkSize || string(vk(payload).signature()) != "vk" {
 		return nil
 	}
 	return vk(payload)

@@ -160,14 +160,6 @@ func (c *checker) secondReference(place keyPlace) {
 	c.issue("NK12", hive.DamageFatal, place.key, place.owner, "want a key that is in one list, found the key at %s in a second place", place.key.file())
 }
 
-// claimed is what claim says of a cell.
-type claimed int
-
-const (
-	claimedFirst claimed = iota // nothing else refers to it
-	claimedTwice                // something else does
-)
-
 // claim notes that something refers to the cell at off, which raw could read,
 // and reports whether nothing else does. What is wrong is reported under the
 // key.

@@ -37,7 +37,7 @@ func (c *checker) countSecurity(off, at cellOffset) {
 			c.badReference("NK14", hive.DamageFatal, at, off+nkSecurityField, off, "security record")
 			return
 		}
-		if payload, _, _ := c.raw(at); len(payload) < skSize || string(payload[:2]) != "sk" {
+		if payload, _, _ := c.raw(at); len(payload) < skSize || string(sk(payload).signature()) != "sk" {
 			c.issue("NK14", hive.DamageFatal, off+nkSecurityField, off, "%v", err)
 			return
 		}
@@ -112,7 +112,7 @@ func (c *checker) checkRing(start cellOffset) {
 		case !f.readable():
 			c.issue("SK01", hive.DamageFatal, at+cellHeaderSize+4, noCell, "want the next security record, found %s (%s)", f, next)
 			return
-		case len(following) < skSize || string(following[:2]) != "sk":
+		case len(following) < skSize || string(sk(following).signature()) != "sk":
 			c.issue("SK01", hive.DamageFatal, at+cellHeaderSize+4, noCell, "want the next security record, found none at %s", next)
 			return
 		case sk(following).previous() != at:

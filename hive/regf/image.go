@@ -247,15 +247,24 @@ func (im *Image) openRoot(lenient bool) error {
 	return err
 }
 
-// searchRoot looks for a key that carries the flag of a root.
+// searchRoot looks for a key that is marked as a root, in a cell in use if
+// there is one; failing that, for a key where the root usually is.
 func (im *Image) searchRoot() (cellOffset, bool) {
-	for at := binHeaderSize; at+cellHeaderSize+nkSize <= len(im.bins); at += cellUnit {
-		if im.bins[at+4] != 'n' || im.bins[at+5] != 'k' {
+	found := noCell
+	for at := cellOffset(binHeaderSize); uint64(at)+cellHeaderSize+nkSize <= uint64(len(im.bins)); at += cellUnit {
+		k := im.keyQuick(at)
+		if k == nil || k.flags()&nkRoot == 0 {
 			continue
 		}
-		if k, err := im.key(cellOffset(at)); err == nil && k.flags()&nkRoot != 0 {
-			return cellOffset(at), true
+		if _, allocated, _ := im.raw(at); allocated {
+			return at, true
+		}
+		if found == noCell {
+			found = at
 		}
 	}
-	return 0, false
+	if found == noCell && im.keyQuick(binHeaderSize) != nil {
+		found = binHeaderSize
+	}
+	return found, found != noCell
 }

@@ -71,8 +71,7 @@ func (b baseBlock) format() uint32        { return le.Uint32(b[32:]) } // 1: dir
 func (b baseBlock) root() cellOffset      { return cellOffset(le.Uint32(b[36:])) }
 func (b baseBlock) length() uint32        { return le.Uint32(b[40:]) } // of all bins together
 func (b baseBlock) cluster() uint32       { return le.Uint32(b[44:]) }
-func (b baseBlock) fileName() []byte      { return b[48:112] } // UTF-16LE, the tail of the path
-func (b baseBlock) rmID() []byte          { return b[112:128] }
+func (b baseBlock) fileName() []byte      { return b[48:112] }          // UTF-16LE, the tail of the path
 func (b baseBlock) flags() uint32         { return le.Uint32(b[144:]) } // see flagsValid
 func (b baseBlock) guidSignature() []byte { return b[164:168] }         // "rmtm" where flags and GUIDs mean something
 func (b baseBlock) reorganized() uint64   { return le.Uint64(b[168:]) }
@@ -134,39 +133,36 @@ func (b binHeader) setOffset(v cellOffset) { le.PutUint32(b[4:], uint32(v)) }
 func (b binHeader) setSize(v uint32)       { le.PutUint32(b[8:], v) }
 func (b binHeader) setTimestamp(v uint64)  { le.PutUint64(b[20:], v) }
 
-// nk is the payload of a key's cell.
+// nk is the payload of a key's cell. Nothing here uses the bytes at 12 (access
+// bits since Windows 8), 13 (the layer, in 1.6), 32 (the list of subkeys in
+// memory) and 68 (a cache of Windows 2000): they stay as they are.
 type nk []byte
 
-func (k nk) signature() []byte        { return k[0:2] }
-func (k nk) flags() uint16            { return le.Uint16(k[2:]) }
-func (k nk) lastWritten() uint64      { return le.Uint64(k[4:]) }
-func (k nk) access() byte             { return k[12] }
-func (k nk) layer() byte              { return k[13] } // 1.6: layer semantics
-func (k nk) parent() cellOffset       { return cellOffset(le.Uint32(k[16:])) }
-func (k nk) subkeyCount() uint32      { return le.Uint32(k[20:]) }
-func (k nk) volatileCount() uint32    { return le.Uint32(k[24:]) } // means nothing in a file
-func (k nk) subkeyList() cellOffset   { return cellOffset(le.Uint32(k[28:])) }
-func (k nk) volatileList() cellOffset { return cellOffset(le.Uint32(k[32:])) } // means nothing in a file
-func (k nk) valueCount() uint32       { return le.Uint32(k[36:]) }
-func (k nk) valueList() cellOffset    { return cellOffset(le.Uint32(k[40:])) } // may be stale where the count is 0
-func (k nk) security() cellOffset     { return cellOffset(le.Uint32(k[44:])) }
-func (k nk) class() cellOffset        { return cellOffset(le.Uint32(k[48:])) }
-func (k nk) maxSubkeyName() uint16    { return le.Uint16(k[52:]) } // longest subkey name, in bytes of UTF-16
-func (k nk) virtFlags() byte          { return k[54] }             // low half user flags, high half virtualisation flags
-func (k nk) maxSubkeyClass() uint32   { return le.Uint32(k[56:]) } // in bytes
-func (k nk) maxValueName() uint32     { return le.Uint32(k[60:]) } // in bytes of UTF-16
-func (k nk) maxValueData() uint32     { return le.Uint32(k[64:]) } // in bytes
-func (k nk) workVar() uint32          { return le.Uint32(k[68:]) }
-func (k nk) nameLength() uint16       { return le.Uint16(k[72:]) } // in bytes as stored
-func (k nk) classLength() uint16      { return le.Uint16(k[74:]) } // in bytes
-func (k nk) compressed() bool         { return k.flags()&nkCompressed != 0 }
+func (k nk) signature() []byte      { return k[0:2] }
+func (k nk) flags() uint16          { return le.Uint16(k[2:]) }
+func (k nk) lastWritten() uint64    { return le.Uint64(k[4:]) }
+func (k nk) parent() cellOffset     { return cellOffset(le.Uint32(k[16:])) }
+func (k nk) subkeyCount() uint32    { return le.Uint32(k[20:]) }
+func (k nk) volatileCount() uint32  { return le.Uint32(k[24:]) } // means nothing in a file
+func (k nk) subkeyList() cellOffset { return cellOffset(le.Uint32(k[28:])) }
+func (k nk) valueCount() uint32     { return le.Uint32(k[36:]) }
+func (k nk) valueList() cellOffset  { return cellOffset(le.Uint32(k[40:])) } // may be stale where the count is 0
+func (k nk) security() cellOffset   { return cellOffset(le.Uint32(k[44:])) }
+func (k nk) class() cellOffset      { return cellOffset(le.Uint32(k[48:])) }
+func (k nk) maxSubkeyName() uint16  { return le.Uint16(k[52:]) } // longest subkey name, in bytes of UTF-16
+func (k nk) virtFlags() byte        { return k[54] }             // low half user flags, high half virtualisation flags
+func (k nk) maxSubkeyClass() uint32 { return le.Uint32(k[56:]) } // in bytes
+func (k nk) maxValueName() uint32   { return le.Uint32(k[60:]) } // in bytes of UTF-16
+func (k nk) maxValueData() uint32   { return le.Uint32(k[64:]) } // in bytes
+func (k nk) nameLength() uint16     { return le.Uint16(k[72:]) } // in bytes as stored
+func (k nk) classLength() uint16    { return le.Uint16(k[74:]) } // in bytes
+func (k nk) compressed() bool       { return k.flags()&nkCompressed != 0 }
 
 func (k nk) setSignature()                { copy(k[0:2], "nk") }
 func (k nk) setFlags(v uint16)            { le.PutUint16(k[2:], v) }
 func (k nk) setLastWritten(v uint64)      { le.PutUint64(k[4:], v) }
 func (k nk) setParent(v cellOffset)       { le.PutUint32(k[16:], uint32(v)) }
 func (k nk) setSubkeyCount(v uint32)      { le.PutUint32(k[20:], v) }
-func (k nk) setVolatileCount(v uint32)    { le.PutUint32(k[24:], v) }
 func (k nk) setSubkeyList(v cellOffset)   { le.PutUint32(k[28:], uint32(v)) }
 func (k nk) setVolatileList(v cellOffset) { le.PutUint32(k[32:], uint32(v)) }
 func (k nk) setValueCount(v uint32)       { le.PutUint32(k[36:], v) }

@@ -215,7 +215,7 @@ func (im *Image) freeData(off cellOffset, allocated bool) error {
 // the record of big data. The two letters alone prove nothing: ordinary data
 // may begin with them.
 func (im *Image) isBigData(size uint32, payload []byte) bool {
-	return size > segmentSize && hasBigData(im.minor) && len(payload) >= dbSize && payload[0] == 'd' && payload[1] == 'b'
+	return size > segmentSize && hasBigData(im.minor) && len(payload) >= dbSize && string(db(payload).signature()) == "db"
 }
 
 // bigData puts the segments of big data together. Nothing is allocated that
