@@ -143,6 +143,15 @@ type Input struct {
 	// Data is the hive as it is judged (after replay), or the .reg file's
 	// bytes. It must not be changed.
 	Data []byte
+	// Logs are the transaction logs beside a hive, used or not; nil unless
+	// they were asked for.
+	Logs []Log
+}
+
+// Log is a transaction log beside a hive.
+type Log struct {
+	Path string
+	Data []byte
 }
 
 // Mount is one hive's tree inside an input: a hive has one, .reg text may hold

@@ -119,15 +119,24 @@ func (s *Search) loadHive(m *member, logs []*member) (*hive.Input, []Failure) {
 	options := regf.OpenOptions{Lenient: true}
 	im, err := regf.Open(data, options)
 	var pending []hive.Issue
-	if !s.opt.NoReplay && (err != nil || im.Dirty()) {
+	replays := !s.opt.NoReplay && (err != nil || im.Dirty())
+	var read []regf.Log
+	if replays || s.opt.LogSequence || s.opt.KeepLogs {
+		read, failures = readLogs(logs)
+		in.LogSequence, _ = regf.MaxSequence(read)
+	}
+	if replays {
 		// Without any log this still says that there was none.
-		options.Provenance, pending, failures = replay(in, logs)
+		options.Provenance, pending = replay(in, read)
 		im, err = regf.Open(in.Data, options)
-	} else if s.opt.LogSequence && len(logs) > 0 {
-		in.LogSequence, failures = logSequence(logs)
 	}
 	if err != nil {
 		return nil, append(failures, Failure{m.label, err})
+	}
+	if s.opt.KeepLogs {
+		for _, log := range read {
+			in.Logs = append(in.Logs, hive.Log(log))
+		}
 	}
 	describeHive(in, im)
 	in.Issues = append(in.Issues, pending...)

@@ -18,6 +18,9 @@ type Options struct {
 	// LogSequence reads the logs of clean hives too, for the highest sequence
 	// number in them: for hives that are going to be edited.
 	LogSequence bool
+	// KeepLogs leaves the transaction logs beside a hive in its input, for
+	// those who look for older states.
+	KeepLogs bool
 	// AllHives takes every hive found in a folder or container. Without it
 	// hives that are known to be of no interest there (SAM, DEFAULT,
 	// NTUSER.DAT, COMPONENTS, ...) are left out. A hive whose own path is
