@@ -9,6 +9,8 @@ import (
 	"hash"
 	"io"
 
+	"hivemend/hive"
+
 	"github.com/Microsoft/go-winio/wim/lzx"
 )
 
@@ -51,7 +53,7 @@ const (
 	lzxChunk                                   = 32768
 )
 
-const wimAdvice = "export it with wimlib-imagex export --compress=LZX, or apply the image, and give the result"
+const wimAdvice = "install wimlib-imagex, which is used where the archive's own path is given, or apply the image and give the folder"
 
 func readWIMResource(b []byte) wimResource {
 	le := binary.LittleEndian
@@ -358,6 +360,9 @@ func (s *sha1Reader) Read(p []byte) (int, error) {
 func (f *finding) openWIM(outer *file, r usable, size int64) error {
 	limits := f.search.opt.Limits
 	a, err := openWIM(r, size, limits)
+	if errors.Is(err, hive.ErrUnsupported) {
+		return f.openWIMWithHelper(outer, r, err)
+	}
 	if err != nil {
 		return err
 	}

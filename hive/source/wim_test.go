@@ -42,7 +42,7 @@ func wimOf(t testing.TB, options []string, images ...[]packed) []byte {
 func imageFiles(t testing.TB, computer string) []packed {
 	return []packed{
 		{"Windows/System32/config/SYSTEM", noise(t, systemHive(t, computer))}, {"Windows/System32/config/SOFTWARE", softwareHive(t)},
-		{"Windows/System32/kernel32.dll", []byte("MZ")}, {"Windows/notepad.exe", []byte("MZ")}, {"Users/u/SYSTEM", softwareHive(t)}, {"empty", nil},
+		{"Windows/System32/kernel32.dll", []byte("MZ")}, {"Windows/notepad.exe", []byte("MZ")}, {"Users/u/SYSTEM", softwareHive(t)}, {"empty", nil}, {"System of things/x", []byte("x")},
 	}
 }
 
@@ -71,6 +71,28 @@ func TestWIM(t *testing.T) {
 	}
 }
 
+// TestWIMHelper reads, through wimlib-imagex, what is not read here.
+func TestWIMHelper(t *testing.T) {
+	for _, options := range [][]string{{"--compress=XPRESS"}, {"--compress=LZMS"}, {"--solid"}} {
+		t.Run(options[0], func(t *testing.T) {
+			path := filepath.Join(lay(t, map[string][]byte{"x.esd": wimOf(t, options, imageFiles(t, "ONE"))}), "x.esd")
+			label := filepath.ToSlash(path)
+			r := open(t, Options{}, path)
+			want := []string{"ONE/live: " + label + "::1/Windows/System32/config/SOFTWARE=SOFTWARE, " + label + "::1/Windows/System32/config/SYSTEM=SYSTEM"}
+			if got := summary("", r); !slices.Equal(got, want) || len(r.Failures) > 0 {
+				t.Fatalf("got %q, failures %v; want %q", got, r.Failures, want)
+			}
+			if system := r.Machines[0].Inputs[1]; system.SHA256 != hexSHA256(noise(t, systemHive(t, "ONE"))) {
+				t.Error("the hive's bytes are wrong")
+			}
+			t.Setenv("PATH", t.TempDir())
+			if r := open(t, Options{}, path); len(r.Failures) != 1 || !strings.Contains(r.Failures[0].Error(), "install wimlib-imagex") {
+				t.Errorf("without the helper: %v", r.Failures)
+			}
+		})
+	}
+}
+
 func TestHostileWIM(t *testing.T) {
 	data := wimOf(t, []string{"--compress=none"}, imageFiles(t, "ONE"))
 	damaged := bytes.Clone(data)
@@ -92,7 +114,7 @@ func TestHostileWIM(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"XPRESS", wimOf(t, []string{"--compress=XPRESS"}, imageFiles(t, "ONE")), "compressed with XPRESS: not supported; export it with wimlib-imagex"},
+		{"XPRESS", wimOf(t, []string{"--compress=XPRESS"}, imageFiles(t, "ONE")), "compressed with XPRESS: not supported; install wimlib-imagex"},
 		{"LZMS", wimOf(t, []string{"--compress=LZMS"}, imageFiles(t, "ONE")), "ESD"},
 		{"solid", wimOf(t, []string{"--solid"}, imageFiles(t, "ONE")), "ESD"},
 		{"SHA-1", damaged, "do not match their SHA-1"},
