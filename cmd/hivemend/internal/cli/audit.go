@@ -280,7 +280,7 @@ func (o *auditOptions) render(out *bytes.Buffer, audit *report.Audit, options an
 	from, _ := analyze.ParseSeverity(o.minSeverity) // checked before
 	switch o.format {
 	case "text":
-		return report.AuditText(out, audit, from, o.expand)
+		return report.AuditText(out, audit, from, o.expand, colour)
 	case "jsonl":
 		return report.AuditLines(out, audit)
 	case "html":

@@ -78,12 +78,12 @@ func AuditLines(w io.Writer, a *Audit) error {
 // AuditText writes an audit for people: the counts, then a line for each
 // machine, machines with the same findings folded into one line unless expand
 // is set, and then the clones.
-func AuditText(w io.Writer, a *Audit, from analyze.Severity, expand bool) error {
-	p := &printer{w: w}
+func AuditText(w io.Writer, a *Audit, from analyze.Severity, expand, colour bool) error {
+	p := &printer{w: w, colour: colour}
 	p.summary(a.Report)
 	p.line("")
 	for _, row := range a.rows(from, expand) {
-		p.line("%s", row)
+		p.line("%s", p.row(row))
 	}
 	for _, g := range a.Summary.Clones {
 		p.line("")
@@ -112,7 +112,7 @@ func AuditText(w io.Writer, a *Audit, from analyze.Severity, expand bool) error 
 	}
 	if len(a.Errors) > 0 {
 		p.line("")
-		p.line("%s could not be read:", plural(len(a.Errors), "input"))
+		p.line("%s:", p.paint(severityStyles[analyze.Error], plural(len(a.Errors), "input")+" could not be read"))
 		for _, e := range a.Errors {
 			p.line("  %s", e.Error)
 		}
@@ -128,13 +128,18 @@ type auditRow struct {
 	names        []string
 }
 
-func (r auditRow) String() string {
+// row returns a row as a line, its status in its colour.
+func (p *printer) row(r auditRow) string {
 	const shown = 3
 	names := strings.Join(r.names, ", ")
 	if len(r.names) > shown {
 		names = fmt.Sprintf("%s and %d more", strings.Join(r.names[:shown], ", "), len(r.names)-shown)
 	}
-	return strings.TrimRight(fmt.Sprintf("%-7s  %-40s  %s", r.status, names, r.what), " ")
+	status := fmt.Sprintf("%-7s", r.status)
+	if s, err := analyze.ParseSeverity(r.status); err == nil {
+		status = p.severity(s)
+	}
+	return strings.TrimRight(fmt.Sprintf("%s  %-40s  %s", status, names, r.what), " ")
 }
 
 // rows puts machines whose findings are alike into one row each, in the order

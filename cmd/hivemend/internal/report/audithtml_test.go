@@ -71,7 +71,7 @@ func TestRedactedAuditHoldsNoNames(t *testing.T) {
 	if err := AuditLines(&lines, after); err != nil {
 		t.Fatal(err)
 	}
-	if err := AuditText(&text, after, analyze.Note, true); err != nil {
+	if err := AuditText(&text, after, analyze.Note, true, false); err != nil {
 		t.Fatal(err)
 	}
 	for name, report := range map[string]string{"html": auditPageOf(t, after), "jsonl": lines.String(), "text": text.String()} {
