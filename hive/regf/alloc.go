@@ -3,6 +3,7 @@ package regf
 import (
 	"container/heap"
 	"fmt"
+	"iter"
 	"math"
 	"math/bits"
 	"slices"
@@ -144,7 +145,7 @@ func (e *Editor) indexFree() {
 }
 
 // freeCells iterates over the free cells of a sound bin.
-func (e *Editor) freeCells(start, end cellOffset) func(yield func(freeCell) bool) {
+func (e *Editor) freeCells(start, end cellOffset) iter.Seq[freeCell] {
 	return func(yield func(freeCell) bool) {
 		for at := start + binHeaderSize; at < end; {
 			size, used := cellSize(e.im.bins[at:])

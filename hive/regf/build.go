@@ -40,7 +40,8 @@ const defaultMinor = 5
 // takes that of offreg.dll: full access for SYSTEM and Administrators, reading
 // for everyone. The flags that only Windows' memory gives a meaning to
 // (volatile, mount point) are left out, and so is the one of a predefined
-// handle, because a tree does not hold the handle.
+// handle, because a tree does not hold the handle. What a [hive.Key] does not
+// tell is 0 in the new hive: access bits, flags of virtualisation, and layers.
 //
 // What no hive can hold is refused by name: empty names, names with a
 // backslash or too long, two keys or two values of one name, keys deeper than

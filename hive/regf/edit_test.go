@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -299,6 +300,61 @@ func TestForcedEdits(t *testing.T) {
 	}
 }
 
+// TestDamageElsewhere edits hives with one damaged key: only edits that touch
+// it are refused, and new records keep away from where it may lead.
+func TestDamageElsewhere(t *testing.T) {
+	a, b := hive.Path{"A"}, hive.Path{"B"}
+	number := func(e *Editor, path hive.Path) error {
+		return e.SetValue(path, "number", hive.RegDWORD, []byte{8, 0, 0, 0})
+	}
+	long := func(e *Editor, path hive.Path) error {
+		return e.SetValue(path, "long", hive.RegBinary, make([]byte, 9000))
+	}
+	text := func(im *Image) vk { // the value "text" of A, whose data is in a cell of its own
+		key, _ := im.Root().Subkey("A")
+		_, ref := key.Store()
+		k := nk(mustUse(im.key(cellOffset(ref))))
+		entries, _ := im.valueList(k)
+		return im.valueQuick(reference(entries))
+	}
+	for _, tt := range []struct {
+		name   string
+		damage func(im *Image)
+		grow   bool // whether new bins are added without force
+	}{
+		{"data in a free cell", func(im *Image) { c := text(im).data(); le.PutUint32(im.bins[c:], -le.Uint32(im.bins[c:])) }, true},
+		{"data in no cell", func(im *Image) { text(im).setData(0x7ffffff0) }, false},
+		{"no value", func(im *Image) { text(im)[0] = 'x' }, true},
+	} {
+		data := buildTest(t, smallTree(), BuildOptions{})
+		im := openTest(t, data)
+		tt.damage(im)
+		for _, force := range []bool{false, true} {
+			e := editTest(t, data, EditorOptions{Force: force})
+			for _, err := range []error{number(e, a), e.DeleteValue(a, "number"), long(e, a), e.CreateKey(a.Join("x")), e.DeleteKey(a)} {
+				if (err == nil) != force || err != nil && (!errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "A is damaged")) {
+					t.Errorf("%s, force %v: %v", tt.name, force, err)
+				}
+			}
+			if err := e.DeleteKey(b.Join("Link")); (err == nil) != force {
+				t.Errorf("%s, force %v: %v", tt.name, force, err)
+			}
+			if err := long(e, b); (err == nil) != (force || tt.grow) {
+				t.Errorf("%s, force %v: %v", tt.name, force, err)
+			}
+			after, _ := commit(t, e)
+			if force {
+				continue
+			}
+			for at, free := range freeBytes(im) {
+				if !bytes.Equal(after[at:at+len(free)], free) {
+					t.Errorf("%s: the free cell at %#x was used though references are damaged", tt.name, at)
+				}
+			}
+		}
+	}
+}
+
 // TestPredefinedHandle has a key whose value count is a handle.
 func TestPredefinedHandle(t *testing.T) {
 	data := buildTest(t, smallTree(), BuildOptions{})
@@ -366,7 +422,7 @@ func TestWipe(t *testing.T) {
 			t.Errorf("wipe %v: found %v", wipe, found)
 		}
 		left := 0
-		for free := range freeBytes(openTest(t, after)) {
+		for _, free := range freeBytes(openTest(t, after)) {
 			left += len(free) - bytes.Count(free, []byte{0})
 		}
 		if (left == 0) != wipe {
@@ -375,14 +431,15 @@ func TestWipe(t *testing.T) {
 	}
 }
 
-// freeBytes iterates over the payloads of the free cells of a sound hive.
-func freeBytes(im *Image) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
+// freeBytes iterates over the payloads of the free cells of a sound hive, and
+// where they lie in the file.
+func freeBytes(im *Image) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
 		for at := 0; at < len(im.bins); {
 			end := int(im.binEnd[at/binUnit])
 			for at += binHeaderSize; at < end; {
 				size, used := cellSize(im.bins[at:])
-				if !used && !yield(im.bins[at+cellHeaderSize:at+int(size)]) {
+				if !used && !yield(binsStart+at+cellHeaderSize, im.bins[at+cellHeaderSize:at+int(size)]) {
 					return
 				}
 				at += int(size)
