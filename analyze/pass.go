@@ -53,6 +53,15 @@ func (p *Pass) Once(key any, compute func() any) any {
 	return v
 }
 
+// LastLife returns the newest moment that the machine's hives know of: when it
+// was last shut down, when a key was last written, and the times of the base
+// blocks. 0 where they know none, as .reg text does.
+func (p *Pass) LastLife() hive.FileTime {
+	return p.Once(lastLifeKey{}, func() any { return lastLife(p.Machine, p.Facts) }).(hive.FileTime)
+}
+
+type lastLifeKey struct{}
+
 // Personal notes a name of a person, machine or company that stands in a
 // message or in evidence, for reports that must not show such names.
 func (p *Pass) Personal(names ...string) {

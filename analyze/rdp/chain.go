@@ -271,6 +271,7 @@ func expiredChain(p *analyze.Pass, cv chainValue, i int) analyze.Finding {
 	f.Evidence.Set("asOf", p.AsOf)
 	f.Message = fmt.Sprintf("Certificate %d of the chain in %s in %s ended on %s. Clients may refuse the server until its licence server issues a new chain.",
 		i, label(cv.value.Name()), shortPath(cv.key.Place), timeText(c.NotAfter))
+	addLastLife(p, &f, c.NotAfter)
 	f.Fix = &analyze.Fix{Edits: cv.key.deleteSet(p.Rule.ID, "the chain has expired; the licence server issues a new one")}
 	f.ManualSteps = certificateSteps(p)
 	return f

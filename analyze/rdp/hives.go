@@ -150,6 +150,8 @@ func unreplayed(in *hive.Input) bool {
 	switch in.State {
 	case hive.Dirty:
 		return true
+	case hive.Replayed:
+		return in.Replay != nil && in.Replay.Stopped != ""
 	case hive.Damaged:
 		return in.Replay != nil && in.Replay.Entries == 0 || hasIssue(in, "BB03")
 	}
@@ -173,6 +175,10 @@ func unreplayedHive(p *analyze.Pass, in *hive.Input) analyze.Finding {
 	if in.Replay != nil && (len(in.Replay.Logs) > 0 || in.Replay.Stopped != "") {
 		f.Evidence.Set("cause", "logs-unusable")
 		why = "its transaction logs cannot be used"
+		if in.Replay.Entries > 0 {
+			f.Evidence.Set("cause", "logs-incomplete")
+			why = fmt.Sprintf("its transaction logs could be applied only in part (entries applied: %d)", in.Replay.Entries)
+		}
 		if in.Replay.Stopped != "" {
 			why += " (" + in.Replay.Stopped + ")"
 			f.Evidence.Set("stopped", in.Replay.Stopped)

@@ -176,6 +176,7 @@ func judgeStored(p *analyze.Pass, f analyze.Finding, ref certReference, entry st
 		f.Evidence.Set("cause", "expired")
 		f.Evidence.Set("asOf", p.AsOf)
 		f.Message = fmt.Sprintf("The certificate that %s in %s names ended on %s.", label(ref.value.Name()), shortPath(ref.Place), timeText(entry.blob.NotAfter))
+		addLastLife(p, &f, entry.blob.NotAfter)
 	case !entry.blob.HasKey:
 		f.Confidence = analyze.Medium
 		f.Evidence.Set("cause", "nokey")

@@ -308,6 +308,7 @@ func expiredLicence(p *analyze.Pass, k calKey, g licence.Grant) analyze.Finding 
 	f.Message = fmt.Sprintf("The temporary licence in %s ended on %s.", shortPath(k.Place), timeText(g.NotAfter))
 	if g.Temporary {
 		f.Message += " A client is given a temporary licence only once; with an expired one it is refused (event 1011)."
+		addLastLife(p, &f, g.NotAfter)
 		f.Fix = deleteLicence(p, k, true, "the temporary licence has expired; HardwareID stays")
 		f.ManualSteps = append(clientSteps(), "See whether the licence server has licences left for this client: a temporary licence is given where it has none.")
 		return f
@@ -315,6 +316,7 @@ func expiredLicence(p *analyze.Pass, k calKey, g licence.Grant) analyze.Finding 
 	f.Evidence.Set("cause", "permanent")
 	f.Severity, f.Confidence = analyze.Note, analyze.Medium
 	f.Message = fmt.Sprintf("The licence in %s ended on %s. Permanent licences run for 52 to 89 days and are renewed on use, so this is normal on a machine that was off for long; the licence server issues a new one.", shortPath(k.Place), timeText(g.NotAfter))
+	addLastLife(p, &f, g.NotAfter)
 	f.Fix = deleteLicence(p, k, false, "the licence has expired; HardwareID stays")
 	return f
 }
