@@ -77,6 +77,7 @@ type parser struct {
 	arena   []byte
 	names   map[string]string
 
+	muted     bool        // whether only a swallowed section is still told
 	swallowed *Diagnostic // what refuses the file without AllowSwallowed
 	first     *Diagnostic
 	err       error // what ends the reading: a bound
@@ -191,6 +192,10 @@ func (p *parser) regLine(start, end int) {
 	case '[':
 		p.keyLine(i, end)
 	case '"', '@':
+		if !p.hasKey {
+			p.strayValueLine(i, end)
+			return
+		}
 		p.valueLine(i, end)
 	default:
 		p.fail(CodeIgnored, i, "the line %s is neither a key, a value nor a comment, and was ignored", p.excerpt(i, end))
@@ -315,6 +320,9 @@ func (e excerpt) String() string {
 
 // fail reports an error at position i of the current line.
 func (p *parser) fail(code string, i int, format string, args ...any) {
+	if p.muted && code != CodeContSwallow {
+		return
+	}
 	if p.full() && (code != CodeContSwallow || p.swallowed != nil) {
 		p.file.MoreDiagnostics++
 		return
@@ -325,6 +333,9 @@ func (p *parser) fail(code string, i int, format string, args ...any) {
 func (p *parser) full() bool { return len(p.file.Diagnostics) >= p.opt.MaxDiagnostics }
 
 func (p *parser) report(sev Severity, code string, line, column int, text string) {
+	if p.muted && code != CodeContSwallow {
+		return
+	}
 	d := Diagnostic{File: p.opt.File, Line: line, Column: column, Code: code, Severity: sev, Text: text}
 	if p.first == nil {
 		p.first = &d

@@ -196,6 +196,16 @@ func TestSwallowedSection(t *testing.T) {
 	if got := values(f); got != "b=1:78000000" || codes(f) != "7:1 E-CONT-SWALLOW" {
 		t.Errorf("as Registry Editor: %s, %s", got, codes(f))
 	}
+	// A value that goes nowhere swallows a section too, and then a stray one
+	// tells no faults of its own.
+	data = v5("[-HKEY_USERS\\x]\r\n\"a\"=hex:01,\\\r\n[HKEY_USERS\\y]\r\n\"b\"=\"x\"\r\n\"c\"=hex:zz\r\n")
+	if _, err = Parse(data, Options{}); !errors.As(err, &refused) || refused.Cause.Line != 6 {
+		t.Errorf("below a deletion: %v", err)
+	}
+	f = parse(t, data, Options{AllowSwallowed: true})
+	if codes(f) != "5:1 E-NO-KEY, 6:1 E-CONT-SWALLOW, 7:1 E-NO-KEY, 8:1 E-NO-KEY" || values(f) != "" {
+		t.Errorf("below a deletion: %s, %s", values(f), codes(f))
+	}
 }
 
 func TestMultilineStrings(t *testing.T) {

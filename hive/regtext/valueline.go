@@ -9,26 +9,35 @@ import (
 // valueLine reads a line that begins with a quote or @ at i, and what
 // continues it.
 func (p *parser) valueLine(i, end int) {
-	if !p.hasKey {
-		p.fail(CodeNoKey, i, "the value %s belongs to no key, because no section was read above it or the one above deletes its key; it was ignored", p.excerpt(i, end))
-		return
-	}
 	line, column := p.line, i-p.lineStart+1
+	if op, ok := p.value(i, end); ok {
+		p.add(op, line, column)
+	}
+}
+
+// strayValueLine reads a line like valueLine where there is no section for
+// it. It comes to nothing, but goes on over as many lines as it would in one.
+func (p *parser) strayValueLine(i, end int) {
+	p.fail(CodeNoKey, i, "the value %s belongs to no key, because no section was read above it or the one above deletes its key; it was ignored", p.excerpt(i, end))
+	p.muted = true
+	p.value(i, end)
+	p.muted = false
+}
+
+// value reads the value at i.
+func (p *parser) value(i, end int) (op Op, ok bool) {
 	name, i, ok := p.valueName(i, end)
 	if !ok {
-		return
+		return Op{}, false
 	}
 	i = p.skipBlanks(i, end)
 	if i == end || p.unit(i) != '=' {
 		p.fail(CodeData, i, "= is missing behind the name of the value; the line was ignored")
-		return
+		return Op{}, false
 	}
-	i = p.skipBlanks(i+1, end)
-	op := Op{Kind: SetValue, Name: name}
-	if !p.valueData(i, end, &op) {
-		return
-	}
-	p.add(op, line, column)
+	op = Op{Kind: SetValue, Name: name}
+	ok = p.valueData(p.skipBlanks(i+1, end), end, &op)
+	return op, ok
 }
 
 // valueData reads what stands behind the = from i on into op.
