@@ -173,7 +173,7 @@ func (a *app) rootCommand() *cobra.Command {
 // commands lists every command in the order in which the help shows them.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
-		a.scanCommand(), a.fixCommand(), a.applyCommand(), a.undoCommand(), a.verifyCommand(), a.diffCommand(), a.showCommand(), a.checkCommand(), a.repairCommand(), a.replayCommand(), a.convertCommand(), a.timelineCommand(), a.auditCommand(),
+		a.scanCommand(), a.fixCommand(), a.applyCommand(), a.undoCommand(), a.verifyCommand(), a.diffCommand(), a.showCommand(), a.checkCommand(), a.repairCommand(), a.replayCommand(), a.convertCommand(), a.recoverCommand(), a.timelineCommand(), a.auditCommand(),
 		a.rulesCommand(), a.explainCommand(), a.completionCommand(), a.manCommand(), a.versionCommand(),
 	}
 }

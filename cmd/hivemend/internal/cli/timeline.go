@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hivemend/hive"
+	"hivemend/hive/regf"
 	"hivemend/hive/source"
 )
 
@@ -57,7 +58,7 @@ func (a *app) runTimeline(opt *timelineOptions, paths []string) error {
 	if !slices.Contains([]string{"bodyfile", "csv", "jsonl"}, opt.format) {
 		return fmt.Errorf("--format %s: want bodyfile, csv or jsonl", opt.format)
 	}
-	opened, err := source.Open(paths, source.Options{NoReplay: opt.noReplay, Stdin: a.in, AllHives: true})
+	opened, err := source.Open(paths, source.Options{NoReplay: opt.noReplay, KeepLogs: !opt.noReplay, Stdin: a.in, AllHives: true})
 	if err != nil {
 		return err
 	}
@@ -75,6 +76,9 @@ func (a *app) runTimeline(opt *timelineOptions, paths []string) error {
 			hives++
 			for _, mount := range in.Mounts {
 				moments = appendMoments(moments, in, mount.Root, mount.Prefix, 0)
+				if moments, err = appendDeleted(moments, in, mount.Prefix); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -107,6 +111,29 @@ func appendMoments(moments []moment, in *hive.Input, k hive.Key, path hive.Path,
 		moments = appendMoments(moments, in, sub, path.Join(sub.Name()), depth+1)
 	}
 	return moments
+}
+
+// appendDeleted adds the times of deleted keys, and of those that only older
+// states held. Where the way up to the root is lost, the key begins with "...".
+func appendDeleted(moments []moment, in *hive.Input, prefix hive.Path) ([]moment, error) {
+	found, _, err := deletedFrom(in)
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range found.Items {
+		if item.Kind != regf.RecoveredKey {
+			continue
+		}
+		m := moment{Time: item.LastWrite, Path: in.Path, State: "deleted", Offset: item.Offset, Log: item.Log}
+		if item.Source == regf.SourceLog || item.Source == regf.SourceBefore {
+			m.State = "log"
+		}
+		if m.Key = prefix.Join(item.Path...).String(); !item.PathKnown {
+			m.Key = hive.Path{"..."}.Join(item.Path...).String()
+		}
+		moments = append(moments, m)
+	}
+	return moments, nil
 }
 
 func writeMoments(w io.Writer, format string, moments []moment) error {
