@@ -49,6 +49,9 @@ func (f *finding) openContainer(outer *file, is content, head []byte, rest *stre
 		return
 	}
 	defer r.use()()
+	if is == diskContent && size < leastDisk && !outer.explicit {
+		return
+	}
 	switch is {
 	case zipContent:
 		f.openZip(outer, r, size)
@@ -72,6 +75,11 @@ func (f *finding) openContainer(outer *file, is content, head []byte, rest *stre
 		err = refused(containerNames[is], "unpack or mount it and give the folder")
 	}
 }
+
+// leastDisk is the size in bytes below which a file that begins like a volume
+// is passed over in a folder: a copy of a boot sector, such as the BOOTSECT.BAK
+// in the root of many a system volume.
+const leastDisk = 1 << 20
 
 // gaveUp makes a panic of a library an error.
 func gaveUp(err *error) {

@@ -162,6 +162,17 @@ func TestBareNTFS(t *testing.T) {
 	}
 }
 
+func TestBootSectorCopy(t *testing.T) {
+	boot := append([]byte("\xeb\x52\x90NTFS    \x00\x02\x08"), make([]byte, 8192)...)
+	root := lay(t, map[string][]byte{"BOOTSECT.BAK": boot, "config/SYSTEM": systemHive(t, "TS01")})
+	if r := open(t, Options{}, root); len(r.Failures) > 0 || len(r.Machines) != 1 {
+		t.Errorf("in a folder: %v", r)
+	}
+	if r := open(t, Options{}, filepath.Join(root, "BOOTSECT.BAK")); len(r.Failures) != 1 {
+		t.Errorf("by its path: %v", r)
+	}
+}
+
 func TestMBR(t *testing.T) {
 	data := windowsVolume(t)
 	checkWindows(t, open(t, Options{Stdin: bytes.NewReader(mbrDisk(data))}, "-"), "-::")

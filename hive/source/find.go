@@ -53,9 +53,17 @@ func neutralStem(name string) string {
 	return folded
 }
 
+// setupImages are archives of the small Windows that repairs or installs
+// another one. They lie on nearly every disk and hold hives of their own, which
+// nobody means who gives the disk; their own path has to be given.
+var setupImages = map[string]bool{"WINRE.WIM": true, "BOOT.WIM": true}
+
 // inspect tells what a file is, and takes what is of interest.
 func (f *finding) inspect(file *file) {
 	f.looked++
+	if !file.explicit && !f.search.opt.AllHives && setupImages[foldName(file.name)] {
+		return
+	}
 	r, err := file.open()
 	if err != nil {
 		f.fail(file.label, err)

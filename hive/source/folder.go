@@ -237,7 +237,8 @@ func (f *finding) walk(root string) {
 // hive of the machine.
 var bulk = map[string]bool{
 	"PROGRAM FILES": true, "PROGRAM FILES (X86)": true, "PROGRAM FILES (ARM)": true, "PROGRAMDATA": true, "USERS": true,
-	"DOCUMENTS AND SETTINGS": true, "$RECYCLE.BIN": true, "RECYCLER": true, "PERFLOGS": true,
+	"DOCUMENTS AND SETTINGS": true, "$RECYCLE.BIN": true, "RECYCLER": true, "PERFLOGS": true, "RECOVERY": true,
+	"$WINDOWS.~BT": true, "$WINDOWS.~WS": true, "$WINREAGENT": true,
 }
 
 // passOver reports whether a folder need not be looked at: in a Windows folder

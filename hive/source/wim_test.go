@@ -71,6 +71,18 @@ func TestWIM(t *testing.T) {
 	}
 }
 
+func TestSetupImages(t *testing.T) {
+	data := wimOf(t, nil, imageFiles(t, "MINWINPC"))
+	root := lay(t, map[string][]byte{"Recovery/WindowsRE/Winre.wim": data, "sources/install.wim": data})
+	r := open(t, Options{}, root)
+	if len(r.Machines) != 1 || !strings.Contains(r.Machines[0].Inputs[0].Path, "sources/install.wim::1/") || len(r.Failures) > 0 {
+		t.Errorf("in a folder: %q, %v", summary(root, r), r.Failures)
+	}
+	if r := open(t, Options{}, filepath.Join(root, "Recovery", "WindowsRE", "Winre.wim")); len(r.Machines) != 1 {
+		t.Errorf("by its path: %v", r.Failures)
+	}
+}
+
 // TestWIMHelper reads, through wimlib-imagex, what is not read here.
 func TestWIMHelper(t *testing.T) {
 	for _, options := range [][]string{{"--compress=XPRESS"}, {"--compress=LZMS"}, {"--solid"}} {
