@@ -2,6 +2,7 @@ package regf
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -190,42 +191,57 @@ func (p *planner) longestData() int {
 // only share a name.
 func (p *planner) uniqueValues(key *plannedKey, path hive.Path) {
 	values := key.node.Values
-	met := make(map[string]int, len(values))
-	taken := func(name string) bool { _, ok := met[hive.Fold(name)]; return ok }
-	keptAt, kept := key.values[:0], values[:0]
+	if len(values) < 2 {
+		return
+	}
+	names := newNames(len(values))
+	for _, v := range values {
+		names.own[hive.Fold(v.Name)] = true
+	}
+	first := make(map[string]hive.NodeValue, len(values))
+	keptAt, kept := make([]cellOffset, 0, len(values)), make([]hive.NodeValue, 0, len(values))
 	for i, v := range values {
 		folded := hive.Fold(v.Name)
-		first, again := met[folded]
-		if again {
+		if names.given[folded] {
 			p.needsBuild = "two values have one name"
-			other, label := kept[first], keyLabel(path)+": value "+hive.ValueLabel(v.Name)
+			other, label := first[folded], keyLabel(path)+": value "+hive.ValueLabel(v.Name)
 			note := RepairNote{Kind: "value", Key: path, Value: v.Name, Offset: int64(key.values[i].file())}
 			if other.Type == v.Type && bytes.Equal(other.Data, v.Data) {
 				note.Text = label + ": it was there twice, with the same data; one is kept"
 				p.changed = append(p.changed, note)
 				continue
 			}
-			base := v.Name
-			if base == "" {
-				base = hive.ValueLabel("")
-			}
-			v.Name = freeName(base, maxValueName, taken)
+			v.Name = names.free(cmp.Or(v.Name, hive.ValueLabel("")), maxValueName)
 			note.Text = label + ": it was there twice; the second, with other data, is now " + hive.ValueLabel(v.Name)
 			p.changed = append(p.changed, note)
 			folded = hive.Fold(v.Name)
 		}
-		met[folded] = len(kept)
+		names.given[folded] = true
+		first[folded] = v
 		kept, keptAt = append(kept, v), append(keptAt, key.values[i])
 	}
 	key.node.Values, key.values = kept, keptAt
 }
 
-// freeName returns base with the first number that makes it a name that is not
-// taken yet.
-func freeName(base string, longest int, taken func(string) bool) string {
-	for n := 2; ; n++ {
-		suffix := fmt.Sprintf(" (%d)", n)
-		if name := cutName(base, longest-len(suffix)) + suffix; !taken(name) {
+// names are the names of the subkeys or the values of one key, folded.
+type names struct {
+	own   map[string]bool // those that they have in the original
+	given map[string]bool // those that were given out
+	next  map[string]int  // by the name that was taken: the number to try next
+}
+
+func newNames(n int) names {
+	return names{make(map[string]bool, n), make(map[string]bool, n), map[string]int{}}
+}
+
+// free returns base with the first number that makes it a name which none has
+// or was given.
+func (n *names) free(base string, longest int) string {
+	for folded := hive.Fold(base); ; {
+		n.next[folded] = max(2, n.next[folded]+1)
+		suffix := fmt.Sprintf(" (%d)", n.next[folded])
+		name := cutName(base, longest-len(suffix)) + suffix
+		if f := hive.Fold(name); !n.own[f] && !n.given[f] {
 			return name
 		}
 	}
@@ -258,14 +274,17 @@ func (p *planner) subkeys(key *plannedKey, k nk, path hive.Path) {
 		p.lose("key", path, key.at.file(), "%s: all its subkeys, %d in number, are lost: they lie deeper than the %d levels that there can be", keyLabel(path), len(below), hive.MaxDepth)
 		return
 	}
-	names := make(map[string]bool, len(below))
+	names := newNames(len(below))
+	for _, child := range below {
+		names.own[hive.Fold(p.keyQuick(child).name().text())] = true
+	}
 	for i, child := range below {
 		if p.planned[child] {
 			continue
 		}
 		p.room -= nkSize
 		name := p.keyName(child, names, path)
-		names[hive.Fold(name)] = true
+		names.given[hive.Fold(name)] = true
 		sub := append(slices.Clip(path), name)
 		if i >= listed {
 			p.change("key", sub, child.file(), "key %s: no list named it any more; it is back under the key that it names as its parent", keyLabel(sub))
@@ -287,8 +306,9 @@ func (p *planner) hidden(k nk) bool {
 }
 
 // keyName returns the name that a key is to have: its own, where it has one
-// that a key can have and that no sibling has.
-func (p *planner) keyName(at cellOffset, taken map[string]bool, path hive.Path) string {
+// that a key can have and that no sibling was given. A new name is none that a
+// sibling has in the original.
+func (p *planner) keyName(at cellOffset, siblings names, path hive.Path) string {
 	k := p.keyQuick(at)
 	stored := k.name()
 	own := stored.text()
@@ -310,9 +330,12 @@ func (p *planner) keyName(at cellOffset, taken map[string]bool, path hive.Path) 
 	if p.forBuild && cursor.UnitLen(name) > maxKeyName {
 		name, why = cutName(name, maxKeyName), fmt.Sprintf("a name has at most %d characters", maxKeyName)
 	}
-	isTaken := func(name string) bool { return taken[hive.Fold(name)] }
-	if isTaken(name) {
-		name, why = freeName(name, maxKeyName, isTaken), "another key has its name"
+	folded := hive.Fold(name)
+	if siblings.given[folded] || name != own && siblings.own[folded] {
+		name = siblings.free(name, maxKeyName)
+		if why == "" {
+			why = "another key has its name"
+		}
 		p.needsBuild = "two keys have one name"
 	}
 	if why != "" {
