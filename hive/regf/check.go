@@ -81,6 +81,8 @@ type checker struct {
 	stack         []keyPlace
 	element       keyPlace                  // the entry of a list that is looked at
 	deferred      []keyPlace                // keys in a list of another than they name
+	deferredOnce  bitmap                    // the keys that were deferred
+	oddEntries    int                       // see affords
 	strays        map[cellOffset]cellOffset // of those, the ones found nowhere else, and the key whose list they stand in
 	security      securityCheck
 	names         nameTable
@@ -101,8 +103,9 @@ func newChecker(im *Image) *checker {
 	c := &checker{Image: im, listed: map[string]int{}, strays: map[cellOffset]cellOffset{}}
 	c.report.bounded = true
 	c.cells = newCellMap(len(im.bins))
-	c.visited = newBitmap(len(im.bins))
+	c.visited, c.deferredOnce = newBitmap(len(im.bins)), newBitmap(len(im.bins))
 	c.versionKnown = im.base.checksumValid()
+	c.oddEntries = len(im.bins) / 4
 	return c
 }
 
@@ -181,6 +184,22 @@ func (c *checker) claimOdd(off, key cellOffset) bool {
 		c.issue("CL04", hive.DamageFatal, off, key, "want a cell that one thing refers to, found a second reference")
 		return false
 	}
+	return true
+}
+
+// affords reports whether the n entries of a list may be gone through. Cells in
+// use do not overlap, so all their entries together are no more than the hive
+// has room for. What is taken for a list elsewhere may overlap with thousands
+// of others; of such entries no more than that are looked at in all.
+func (c *checker) affords(list cellOffset, n int) bool {
+	if c.cells.inUse.has(list) {
+		return true
+	}
+	if n > c.oddEntries {
+		c.unbounded()
+		return false
+	}
+	c.oddEntries -= n
 	return true
 }
 

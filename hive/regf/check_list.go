@@ -122,7 +122,11 @@ func (c *checker) checkListCell(w *leafWalk, at, from cellOffset) list {
 // and yet no list is gone through more than twice.
 func (c *checker) takes(w *leafWalk, at cellOffset, l list) bool {
 	again := !w.seen.add(at)
-	if c.claim(at, w.place.key) {
+	first := c.claim(at, w.place.key)
+	if elements, size := l.elements(); !c.affords(at, len(elements)/size) {
+		return false
+	}
+	if first {
 		return true
 	}
 	if l[0] == 'r' {
@@ -250,6 +254,10 @@ func quoteName(n storedName) string { return `"` + hive.Printable(n.text()) + `"
 func (c *checker) takeSubkey(from cellOffset, k nk) {
 	place := c.element
 	if k.parent() != place.owner || place.key == c.root {
+		if c.deferredOnce.setAgain(place.key) {
+			c.secondReference(place)
+			return
+		}
 		c.deferred = append(c.deferred, place)
 		return
 	}

@@ -1,6 +1,10 @@
 package regf
 
-import "hivemend/hive"
+import (
+	"slices"
+
+	"hivemend/hive"
+)
 
 // checkValues examines the list of values of a key and all its values.
 func (c *checker) checkValues(off cellOffset, k nk) {
@@ -18,7 +22,7 @@ func (c *checker) checkValues(off cellOffset, k nk) {
 		c.unbounded()
 		c.issue("VL01", hive.DamageLoss, at, off, "want a list of %d values, found a cell for %d", k.valueCount(), len(payload)/4)
 	}
-	if !c.claim(at, off) {
+	if !c.claim(at, off) || !c.affords(at, len(entries)/4) {
 		return
 	}
 	c.names.reset(len(entries) / 4)
@@ -42,6 +46,9 @@ func (c *checker) checkValues(off cellOffset, k nk) {
 		}
 		c.checkValueRecord(value, v, name, off)
 		c.checkData(value, v, off)
+	}
+	if c.names.crowded {
+		c.checkNamesSorted(entries, off)
 	}
 	if uint32(maxName) > k.maxValueName() {
 		c.issue("NK09", hive.DamageAnomaly, off+nkHintField+8, off, "want at least %d bytes for the longest value name, found %d", maxName, k.maxValueName())
@@ -75,11 +82,8 @@ func (c *checker) checkValueRecord(value cellOffset, v vk, name storedName, off 
 	if v.flags() > vkCompressed|vkTombstone {
 		c.issue("VK06", hive.DamageAnomaly, value+vkFlagsField, off, "value %s: want flags 0 to 3, found %#x", quoteName(name), v.flags())
 	}
-	if c.names.lone {
-		return
-	}
-	if c.names.add(c.Image, name.foldKey(), value, name) {
-		c.issue("VL02", hive.DamageLoss, value, off, "want names that differ, found %s twice", quoteName(name))
+	if c.names.add(c.Image, value, name) {
+		c.sameName(value, off)
 	}
 }
 
@@ -156,7 +160,7 @@ func (c *checker) checkBigData(at cellOffset, d db, size uint32, v vk, off cellO
 		c.unbounded()
 		c.issue("DB03", hive.DamageLoss, d.segments(), off, "value %s: want a list of %d segments, found a cell for %d", quoteName(v.name()), d.count(), len(refs)/4)
 	}
-	if !c.claim(d.segments(), off) {
+	if n := min(len(refs)/4, int(d.count())); !c.claim(d.segments(), off) || !c.affords(d.segments(), n) {
 		return
 	}
 	rest := uint64(size)
@@ -177,48 +181,103 @@ func (c *checker) checkBigData(at cellOffset, d db, size uint32, v vk, off cellO
 	}
 }
 
-// nameTable tells names apart. Emptying it costs nothing: what
-// an earlier generation put in does not count.
+// nameTable tells the names of one key's values apart.
 type nameTable struct {
-	lone       bool // there is one name only, and nothing to tell it from
-	slots      []nameSlot
-	generation uint32
+	lone    bool // there is one name only, and nothing to tell it from
+	crowded bool // too many names fall together: checkNamesSorted has to do it
+	count   int
+	slots   []nameSlot // open addressing
+	few     [128]nameSlot
 }
 
 type nameSlot struct {
-	generation uint32
-	key        uint32 // see storedName.foldKey
-	value      cellOffset
+	key   uint32     // see storedName.foldKey
+	value cellOffset // 0: the slot is free
 }
 
-// reset empties the table and makes room for n names, which are there.
+// reset empties the table for n names. It grows with what is put in, not with
+// what a count in the file promises.
 func (t *nameTable) reset(n int) {
-	if t.lone = n == 1; t.lone {
-		return
+	t.lone, t.crowded = n == 1, false
+	if t.count > 0 || t.slots == nil {
+		clear(t.few[:])
+		t.slots, t.count = t.few[:], 0
 	}
-	if 2*n > len(t.slots) {
-		size := max(256, len(t.slots))
-		for size < 2*n {
-			size *= 2
-		}
-		t.slots, t.generation = make([]nameSlot, size), 0
-	}
-	t.generation++
 }
+
+// maxProbes is how many names the search for one looks at. Names of a real
+// hive take a few; a hive made for the purpose could have them all in one place.
+const maxProbes = 64
 
 // add puts in the name of a value and reports whether another value of the
 // same name, whatever the case, is there already.
-func (t *nameTable) add(im *Image, key uint32, value cellOffset, name storedName) bool {
-	mask := uint32(len(t.slots) - 1)
-	same := false
-	for i := key * 0x9e3779b1 >> 7 & mask; ; i = (i + 1) & mask {
-		s := &t.slots[i]
-		if s.generation != t.generation {
-			*s = nameSlot{t.generation, key, value}
-			return same
+func (t *nameTable) add(im *Image, value cellOffset, name storedName) bool {
+	if t.lone || t.crowded {
+		return false
+	}
+	key := name.foldKey()
+	slot, same := t.place(im, key, name)
+	if slot == nil || same {
+		return same
+	}
+	*slot = nameSlot{key, value}
+	if t.count++; t.count*4 > len(t.slots)*3 {
+		t.grow(im)
+	}
+	return false
+}
+
+// grow doubles the table.
+func (t *nameTable) grow(im *Image) {
+	old := t.slots
+	t.slots = make([]nameSlot, 2*len(old))
+	for _, s := range old {
+		if s.value == 0 {
+			continue
 		}
-		if s.key == key && !same {
-			same = im.valueQuick(s.value).name().compare(name) == 0
+		if slot, _ := t.place(im, s.key, storedName{}); slot != nil {
+			*slot = s
 		}
 	}
+}
+
+// place returns the free slot for a key, or whether a value of that name was
+// met on the way to it.
+func (t *nameTable) place(im *Image, key uint32, name storedName) (free *nameSlot, same bool) {
+	mask := uint32(len(t.slots) - 1)
+	i := key * 0x9e3779b1 >> 7 & mask
+	for range maxProbes {
+		s := &t.slots[i]
+		if s.value == 0 {
+			return s, false
+		}
+		if s.key == key && name.bytes != nil && im.valueQuick(s.value).name().compare(name) == 0 {
+			return nil, true
+		}
+		i = (i + 1) & mask
+	}
+	t.crowded = true
+	return nil, false
+}
+
+// checkNamesSorted looks for names that come twice by sorting them: slower than
+// a nameTable, but no choice of names can make it much slower.
+func (c *checker) checkNamesSorted(entries []byte, off cellOffset) {
+	var values []cellOffset
+	for ; len(entries) > 0; entries = entries[4:] {
+		if c.valueQuick(reference(entries)) != nil {
+			values = append(values, reference(entries))
+		}
+	}
+	name := func(value cellOffset) storedName { return c.valueQuick(value).name() }
+	slices.SortStableFunc(values, func(a, b cellOffset) int { return name(a).compare(name(b)) })
+	for i, value := range values {
+		if i > 0 && name(values[i-1]).compare(name(value)) == 0 {
+			c.sameName(value, off)
+		}
+	}
+}
+
+func (c *checker) sameName(value, off cellOffset) {
+	c.issue("VL02", hive.DamageLoss, value, off, "want names that differ, found %s twice", quoteName(c.valueQuick(value).name()))
 }

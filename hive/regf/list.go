@@ -1,6 +1,10 @@
 package regf
 
-import "hivemend/hive"
+import (
+	"slices"
+
+	"hivemend/hive"
+)
 
 // elements returns the part of a list that holds its elements and the length
 // of one. A count that exceeds the cell is cut to what the cell holds.
@@ -27,11 +31,16 @@ func (im *Image) leaves(off cellOffset, visit func(leaf list) bool) (whole bool)
 	refs, size := l.elements()
 	var seen offsetSet
 	whole = l.fits()
+	room := len(im.bins) / 4 // for elements; cells that do not overlap hold no more
 	for ; len(refs) > 0; refs = refs[size:] {
 		leaf := im.listQuick(reference(refs))
 		if leaf == nil || leaf[0] == 'r' || !seen.add(reference(refs)) {
 			whole = false
 			continue
+		}
+		elements, _ := leaf.elements()
+		if room -= len(elements) / 4; room < 0 {
+			return false
 		}
 		if whole = whole && leaf.fits(); !visit(leaf) {
 			break
@@ -145,21 +154,27 @@ func (im *Image) owns(key, child cellOffset, c nk) bool {
 }
 
 // offsetSet holds the offsets that were met in one list. A small set costs no
-// allocation.
+// allocation, and a large one is a bitmap, so that no choice of offsets makes
+// it slow.
 type offsetSet struct {
 	few   [12]cellOffset
 	count int
 	table []cellOffset // open addressing; volatileBit marks a slot in use
+	all   bitmap
 }
+
+// maxTable is the size up to which a table is used.
+const maxTable = 1024
 
 // add puts off, which is below volatileBit, into the set and reports whether
 // it is new there.
 func (s *offsetSet) add(off cellOffset) bool {
+	if s.all != nil {
+		return s.addToAll(off)
+	}
 	if s.table == nil {
-		for _, o := range s.few[:s.count] {
-			if o == off {
-				return false
-			}
+		if slices.Contains(s.few[:s.count], off) {
+			return false
 		}
 		if s.count < len(s.few) {
 			s.few[s.count] = off
@@ -175,15 +190,35 @@ func (s *offsetSet) add(off cellOffset) bool {
 		return false
 	}
 	if s.count++; s.count > len(s.table)/2 {
-		old := s.table
-		s.table = make([]cellOffset, 2*len(old))
-		for _, o := range old {
-			if o != 0 {
-				s.insert(o &^ volatileBit)
-			}
-		}
+		s.grow()
 	}
 	return true
+}
+
+// grow doubles the table, or makes it a bitmap.
+func (s *offsetSet) grow() {
+	old := s.table
+	if len(old) < maxTable {
+		s.table = make([]cellOffset, 2*len(old))
+	} else {
+		s.all = bitmap{}
+	}
+	for _, o := range old {
+		switch {
+		case o == 0:
+		case s.all != nil:
+			s.addToAll(o &^ volatileBit)
+		default:
+			s.insert(o &^ volatileBit)
+		}
+	}
+}
+
+func (s *offsetSet) addToAll(off cellOffset) bool {
+	if more := int(off/bitmapSpan) + 1 - len(s.all); more > 0 {
+		s.all = append(s.all, make(bitmap, more)...)
+	}
+	return !s.all.setAgain(off)
 }
 
 func (s *offsetSet) insert(off cellOffset) bool {
