@@ -91,7 +91,7 @@ func (a *app) runRepair(opt *repairOptions, path string) error {
 	if _, err := a.out.Write(out.Bytes()); err != nil {
 		return err
 	}
-	if opt.dryRun && repaired.Method != regf.RepairNone {
+	if opt.dryRun && (repaired.Method != regf.RepairNone || report.replayed()) {
 		return findings
 	}
 	return nil
@@ -188,6 +188,9 @@ func repairNotes(notes []regf.RepairNote) []repairNote {
 	return out
 }
 
+// replayed reports whether transaction logs were applied before the repair.
+func (d *repairDone) replayed() bool { return d.Replay != nil && d.Replay.Entries > 0 }
+
 func (d *repairDone) write(w io.Writer, format string) error {
 	if format == "json" {
 		enc := json.NewEncoder(w)
@@ -195,8 +198,11 @@ func (d *repairDone) write(w io.Writer, format string) error {
 		return enc.Encode(d)
 	}
 	name := hive.Printable(d.Path)
-	if d.Replay != nil && d.Replay.Entries > 0 {
+	if d.replayed() {
 		fmt.Fprintf(w, "%s: %s applied first\n", name, countAs(d.Replay.Entries, "log entry", "log entries"))
+	}
+	if d.Replay != nil && d.Replay.Stopped != "" {
+		fmt.Fprintf(w, "the transaction logs were not applied to their end: %s\n", d.Replay.Stopped)
 	}
 	switch d.Method {
 	case regf.RepairNone:
@@ -217,8 +223,12 @@ func (d *repairDone) write(w io.Writer, format string) error {
 		fmt.Fprintln(w, "nothing was lost")
 	}
 	switch {
+	case d.Written == "" && d.Method == regf.RepairNone && d.replayed():
+		fmt.Fprintln(w, "nothing is written (--dry-run)")
 	case d.Written == "" && d.Method != regf.RepairNone:
 		fmt.Fprintln(w, "verified by a second reader; nothing is written (--dry-run)")
+	case d.Written != "" && d.Method == regf.RepairNone && d.replayed():
+		fmt.Fprintf(w, "copy with the log applied written: %s, SHA-256 %s\n", d.Written, d.Result)
 	case d.Written != "" && d.Method == regf.RepairNone:
 		fmt.Fprintf(w, "unchanged copy written: %s, SHA-256 %s\n", d.Written, d.Result)
 	case d.Written != "":
