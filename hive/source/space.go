@@ -41,7 +41,13 @@ func (s *space) hold(r io.Reader, size, limit int64, flag string) (*blob, error)
 	}
 	r = io.LimitReader(r, limit+1)
 	b := &blob{space: s}
-	chunk := make([]byte, 1<<20)
+	const most = 1 << 20
+	chunk := make([]byte, most)
+	if size >= 0 {
+		chunk = make([]byte, min(size+1, most))
+		// Room is made at once only as far as a lie about the size does no harm.
+		b.mem = make([]byte, 0, min(size, s.limit, 64<<20))
+	}
 	for {
 		n, err := io.ReadFull(r, chunk)
 		if keepErr := b.add(chunk[:n]); keepErr != nil {
