@@ -124,7 +124,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 
 func TestHexViewLeavesOutWhatIsFarFromTheMark(t *testing.T) {
 	data := make([]byte, 5000)
-	f := &analyze.Finding{Evidence: analyze.Evidence{{Name: "failingByte", Value: 4000}, {Name: "failingOffset", Value: 10}, {Name: "failingLength", Value: 1 << 40}}}
+	f := &analyze.Finding{Evidence: analyze.Evidence{{Name: "failingByte", Value: 4000}, {Name: "failingOffset", Value: 10}, {Name: "failingLength", Value: int64(1) << 40}}}
 	v := newHexView(data, f)
 	var offsets []string
 	skipped := 0
@@ -138,7 +138,7 @@ func TestHexViewLeavesOutWhatIsFarFromTheMark(t *testing.T) {
 		t.Errorf("%d rows, %d gaps: %q", len(v.Rows), skipped, offsets)
 	}
 	for _, e := range []analyze.Evidence{
-		{{Name: "failingByte", Value: -1}}, {{Name: "failingByte", Value: 1 << 40}}, {{Name: "failingOffset", Value: 9999}, {Name: "failingLength", Value: 5}},
+		{{Name: "failingByte", Value: -1}}, {{Name: "failingByte", Value: int64(1) << 40}}, {{Name: "failingOffset", Value: 9999}, {Name: "failingLength", Value: 5}},
 		{{Name: "failingOffset", Value: -5}, {Name: "failingLength", Value: 5}}, {{Name: "failingByte", Value: "x"}},
 	} {
 		if v := newHexView(data[:64], &analyze.Finding{Evidence: e}); v.Caption != "No byte can be named as the wrong one." || len(v.Rows) != 4 {
