@@ -32,7 +32,7 @@ type planner struct {
 	needsBuild    string
 	planned       map[cellOffset]bool
 	changed, lost []RepairNote
-	room          int // how many bytes of data may still be taken
+	room          int64 // how many bytes of data may still be taken
 }
 
 // repairRoom bounds how much larger than the original a repaired hive can
@@ -42,7 +42,7 @@ const repairRoom = 16 << 20
 func newPlanner(c *checker, lost orphans, forBuild bool) *planner {
 	return &planner{
 		Image: c.Image, c: c, orphans: lost, forBuild: forBuild, minor: repairedMinor(c.Image), planned: map[cellOffset]bool{},
-		room: 2*len(c.bins) + repairRoom,
+		room: 2*int64(len(c.bins)) + repairRoom,
 	}
 }
 
@@ -115,7 +115,7 @@ func (p *planner) class(key *plannedKey, k nk, path hive.Path) {
 	if key.node.Class = payload[:min(n, len(payload))]; len(key.node.Class) < n {
 		p.lose("class", path, key.at.file()+nkClassField, "%s: %d of the %d bytes of its class name are kept; the rest cannot be read", keyLabel(path), len(key.node.Class), n)
 	}
-	p.room -= len(key.node.Class)
+	p.room -= int64(len(key.node.Class))
 	if len(key.node.Class) > maxClass {
 		key.node.Class = key.node.Class[:maxClass]
 	}
@@ -175,7 +175,7 @@ func (p *planner) value(key *plannedKey, at cellOffset, v vk, path hive.Path) {
 		note(&p.lost, at, size, "%d of its %d bytes of data are kept; a hive of this version holds no more", most, len(data))
 		data = data[:most]
 	}
-	p.room -= len(data) + vkSize
+	p.room -= int64(len(data)) + vkSize
 	key.values = append(key.values, at)
 	key.node.Values = append(key.node.Values, hive.NodeValue{Name: name, Type: hive.Type(v.valueType()), Data: data})
 }

@@ -208,7 +208,7 @@ func (d *repairDone) write(w io.Writer, format string) error {
 	case regf.RepairNone:
 		fmt.Fprintf(w, "%s: sound; there is nothing to repair\n", name)
 	case regf.RepairInPlace:
-		fmt.Fprintf(w, "%s: mended in place; only the fields that were wrong change\n", name)
+		fmt.Fprintf(w, "%s: mended in place; only the fields that were wrong change, and the number and time of the last writing\n", name)
 	case regf.RepairRebuilt:
 		fmt.Fprintf(w, "%s: built anew from what can be read; keep the original: deleted data can only be recovered from there\n", name)
 	}
