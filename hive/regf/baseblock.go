@@ -20,7 +20,8 @@ type Header struct {
 	Length      uint32 // of all bins together, in bytes
 	Cluster     uint32
 	FileName    string // the last 31 characters of the path that the hive was loaded from
-	// Flags are 0 where the field means nothing, which is so before Vista.
+	// Flags and Reorganized are 0 where the fields mean nothing, which is so
+	// before Vista.
 	Flags            uint32
 	Reorganized      hive.FileTime // since Windows 8; 1 and 2 are orders for the next time
 	Offreg           bool          // saved by offreg.dll, or by something that uses it
@@ -47,13 +48,12 @@ func (b baseBlock) decode() Header {
 		Length:           b.length(),
 		Cluster:          b.cluster(),
 		FileName:         fixedText(b.fileName()),
-		Reorganized:      hive.FileTime(b.reorganized()),
 		Offreg:           string(b.offreg()) == "OfRg",
 		Checksum:         b.checksum(),
 		ComputedChecksum: b.computeChecksum(),
 	}
 	if b.flagsValid() {
-		h.Flags = b.flags()
+		h.Flags, h.Reorganized = b.flags(), hive.FileTime(b.reorganized())
 	}
 	return h
 }

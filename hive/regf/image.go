@@ -78,6 +78,11 @@ func (im *Image) Bytes() []byte { return im.data }
 
 // Root returns the topmost key. Its stored name is arbitrary and no part of
 // any path.
+//
+// However damaged the hive is, what can be reached from here is a tree: every
+// key comes once, and going down ends. Lists may still overlap, so whoever
+// walks the whole of a hive that is not known to be healthy asks [Report.Bounded]
+// first, or sets a limit.
 func (im *Image) Root() hive.Key { return hive.RootKey(tree{im}) }
 
 // Dirty reports whether the hive was not written to its end, so that its
