@@ -15,7 +15,18 @@ import (
 	"hivemend/hive"
 )
 
-// run runs a program that makes fixtures, and skips where it is not there.
+// absent skips a test whose outside program is not there. In CI that is a
+// failure.
+func absent(t testing.TB, name string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is not installed, and in CI it has to be", name)
+	}
+	t.Skipf("%s is not installed", name)
+}
+
+// run runs a program that makes fixtures, and skips where it is not there or,
+// as a mount without leave, cannot do its work.
 func run(t testing.TB, name string, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -27,7 +38,7 @@ func run(t testing.TB, name string, args ...string) {
 		}
 	}
 	if err != nil {
-		t.Skipf("%s is not installed", name)
+		absent(t, name)
 	}
 	if out, err := exec.Command(path, args...).CombinedOutput(); err != nil {
 		t.Skipf("%s: %v: %s", name, err, out)
