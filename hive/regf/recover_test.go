@@ -465,3 +465,34 @@ func TestRecoverMutations(t *testing.T) {
 		checkItems(t, spoilt, im.Recover(RecoverOptions{Logs: []Log{{"l", log}}, Before: spoilt}).Items)
 	}
 }
+
+func TestPlausibleRecord(t *testing.T) {
+	key := func(change func(k nk)) []byte {
+		k := nk(append(make([]byte, nkSize), "name"...))
+		k.setSignature()
+		k.setFlags(nkCompressed)
+		k.setLastWritten(uint64(editTime))
+		k.setNameLength(4)
+		change(k)
+		return k
+	}
+	for name, tt := range map[string]struct {
+		record []byte
+		want   int
+	}{
+		"sound":             {key(func(nk) {}), nkSize + 4},
+		"before 1970":       {key(func(k nk) { k.setLastWritten(plausibleSince - 1) }), 0},
+		"after 2100":        {key(func(k nk) { k.setLastWritten(plausibleUntil + 1) }), 0},
+		"name too long":     {key(func(k nk) { k.setNameLength(5) }), 0},
+		"no name":           {key(func(k nk) { k.setNameLength(0) }), 0},
+		"too many subkeys":  {key(func(k nk) { k.setSubkeyCount(plausibleSubkeys + 1) }), 0},
+		"half a pair":       {key(func(k nk) { k.setFlags(0); copy(k[nkSize:], "a\x00\x00\xd8") }), 0},
+		"value in a record": {append([]byte("vk\x00\x00\x04\x00\x00\x80"), make([]byte, 12)...), vkSize},
+		"5 bytes inside":    {append([]byte("vk\x00\x00\x05\x00\x00\x80"), make([]byte, 12)...), 0},
+		"data nowhere":      {append([]byte("vk\x00\x00\x05\x00\x00\x00\x01"), make([]byte, 11)...), 0},
+	} {
+		if got, _ := plausibleRecord(tt.record); got != tt.want {
+			t.Errorf("%s: %d, want %d", name, got, tt.want)
+		}
+	}
+}
