@@ -55,6 +55,9 @@ func NewPackage(p *Plan, result *Result) (*Package, error) {
 		err = pk.addResult(p, result)
 	}
 	if err == nil {
+		err = pk.addScripts(result)
+	}
+	if err == nil {
 		err = pk.checkReg()
 	}
 	if err != nil {

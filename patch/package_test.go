@@ -41,7 +41,7 @@ func TestPackageHoldsTheAgreedFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "MANIFEST.sha256 RUNBOOK.md backup/exported-parameters.reg backup/mslicensingbackup.reg changes.diff fix-offline.reg fix.reg hives/SOFTWARE hives/SYSTEM journal.json plan.json undo-offline.reg undo.reg"
+	want := "MANIFEST.sha256 RUNBOOK.md apply-live.cmd apply-offline.cmd backup/exported-parameters.reg backup/mslicensingbackup.reg changes.diff expected.reg fix-offline.reg fix.reg hives/SOFTWARE hives/SYSTEM journal.json plan.json undo-offline.reg undo.reg"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("want %s\nfound %s", want, got)
 	}

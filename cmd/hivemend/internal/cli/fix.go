@@ -32,6 +32,8 @@ type fixOptions struct {
 	requireComplete bool
 	force           bool
 	wipe            bool
+	anyMachine      bool
+	era             string
 }
 
 func (a *app) fixCommand() *cobra.Command {
@@ -52,7 +54,12 @@ Exit code 0: written, or nothing to do. 1: with --dry-run, something to do; with
 		Example: `  hivemend fix evidence/ -o package/
   hivemend fix SYSTEM SOFTWARE -o package/ --restore
   hivemend fix evidence/ --dry-run`,
-		Args: needsPaths,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if opt.anyMachine {
+				return nil
+			}
+			return needsPaths(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runFix(cmd.Context(), opt, args) },
 	}
 	f := cmd.Flags()
@@ -60,6 +67,8 @@ Exit code 0: written, or nothing to do. 1: with --dry-run, something to do; with
 	f.StringVarP(&opt.output, "output", "o", "", "the `DIR` to write the package into")
 	f.BoolVarP(&opt.dryRun, "dry-run", "n", false, "print what would change, write nothing")
 	f.StringVar(&opt.profile, "profile", profileTargeted, "`targeted|article`: what a finding proves, or the whole procedure of Microsoft's article whatever was found")
+	f.BoolVar(&opt.anyMachine, "any-machine", false, "with --profile article and --era: a package for machines that were not seen, without PATH")
+	f.StringVar(&opt.era, "era", "", "with --any-machine: `2003|2008`, the article of Windows 2000 to 2003 or of 2008 and later")
 	f.StringSliceVar(&opt.include, "include", nil, "repair also what these `RULE,...` find")
 	f.StringVar(&opt.encryption, "encryption-level", "", "set the encryption level where it may be the cause: `low|client-compatible`")
 	f.BoolVar(&opt.restore, "restore", false, "put a proven original byte back instead of deleting the value")
@@ -86,6 +95,12 @@ func (a *app) runFix(ctx context.Context, opt *fixOptions, paths []string) error
 	}
 	if err := opt.chooseOptions.check(); err != nil {
 		return err
+	}
+	if opt.anyMachine {
+		return a.runFixAny(opt, paths)
+	}
+	if opt.era != "" {
+		return fmt.Errorf("--era is for --any-machine: of a machine that was read it is known")
 	}
 	judged, err := a.judge(&opt.judgeOptions, paths, true)
 	if err != nil {
@@ -171,7 +186,7 @@ func (r *repair) prepare(a *app, opt *fixOptions) error {
 	}
 	if len(r.chosen.edits) == 0 {
 		r.pkg = patch.BarePackage()
-		return r.addReports(nil)
+		return r.addReports(opt, nil)
 	}
 	if err := r.makePlan(opt); err != nil {
 		return err
@@ -190,7 +205,7 @@ func (r *repair) prepare(a *app, opt *fixOptions) error {
 	if r.pkg, err = patch.NewPackage(r.plan, r.applied); err != nil {
 		return err
 	}
-	return r.addReports(r.applied.Diff())
+	return r.addReports(opt, r.applied.Diff())
 }
 
 // logSequence is the number that a patched hive has to be numbered above.
@@ -254,7 +269,7 @@ func (r *repair) makePlan(opt *fixOptions) error {
 }
 
 // addReports puts the runbook and the reports into the package.
-func (r *repair) addReports(diff []byte) error {
+func (r *repair) addReports(opt *fixOptions, diff []byte) error {
 	one := report.New(report.Tool{Name: "hivemend", Version: version}, []analyze.Result{r.result}, nil)
 	book := report.Runbook{Result: r.result, Diff: string(diff), Left: r.leftUnrepaired(analyze.Warning), Offered: r.chosen.offered}
 	if r.plan != nil {
@@ -265,6 +280,9 @@ func (r *repair) addReports(diff []byte) error {
 	if r.applied != nil {
 		book.Proved = proofSentences(r.applied)
 		book.Hives = patchedHives(r.applied)
+		_, book.Scripts = r.pkg.Files[patch.LiveScript]
+		book.Article = opt.profile == profileArticle
+		r.addCircumstances(&book)
 	}
 	for _, f := range []struct {
 		name   string
@@ -405,16 +423,21 @@ func (r *repair) write(a *app) error {
 	if err != nil {
 		return err
 	}
-	if written == patch.AlreadyThere {
-		fmt.Fprintf(a.out, "the package is already there, unchanged: %s\n", r.dir)
-	} else {
-		fmt.Fprintf(a.out, "package written: %s\n", r.dir)
-	}
 	for _, offer := range r.chosen.offered {
 		fmt.Fprintf(a.out, "not repaired: %s\n", offer)
 	}
-	fmt.Fprintf(a.out, "next: read %s\n", filepath.ToSlash(filepath.Join(r.dir, "RUNBOOK.md")))
+	a.sayWritten(written, r.dir)
 	return nil
+}
+
+// sayWritten says where a package is and what to do next.
+func (a *app) sayWritten(written patch.Written, dir string) {
+	if written == patch.AlreadyThere {
+		fmt.Fprintf(a.out, "the package is already there, unchanged: %s\n", dir)
+	} else {
+		fmt.Fprintf(a.out, "package written: %s\n", dir)
+	}
+	fmt.Fprintf(a.out, "next: read %s\n", filepath.ToSlash(filepath.Join(dir, "RUNBOOK.md")))
 }
 
 func (a *app) fixOutcome(opt *fixOptions, j *judged, repairs []*repair) error {

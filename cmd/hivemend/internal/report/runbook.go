@@ -21,6 +21,19 @@ type Runbook struct {
 	Left []analyze.Finding
 	// Offered says which flags would repair some of them.
 	Offered []string
+	// FullShutdown is set where the machine hibernates or starts fast.
+	FullShutdown bool
+	// LastKnownGood names that control set where it still holds what was
+	// found damaged, "" where it does not.
+	LastKnownGood string
+	// Security is the security of each key that is deleted, in SDDL, by path.
+	Security map[string]string
+	// Licences is how many licences of the client may be consumed anew.
+	Licences int
+	// Scripts is set where the package has scripts.
+	Scripts bool
+	// Article is set where the whole procedure of the article was asked for.
+	Article bool
 }
 
 // Write renders rb as Markdown.
@@ -29,10 +42,13 @@ func (rb *Runbook) Write(w io.Writer) error {
 	rb.found(p)
 	rb.changes(p)
 	rb.proof(p)
+	rb.warn(p)
+	rb.inOrder(p)
 	rb.steps(p)
 	rb.putBack(p)
+	rb.intoContainer(p)
 	rb.goBack(p)
-	rb.confirm(p)
+	confirmSteps(p)
 	return p.err
 }
 
@@ -147,21 +163,25 @@ func (rb *Runbook) putBack(p *printer) {
 	}
 	p.line("## Putting it back")
 	p.line("")
-	p.line("On the running machine, as an administrator: `reg import fix.reg`, then restart it.")
-	p.line("The registry must still hold what the files above held; `backup/` has the keys as they were.")
-	p.line("")
+	if rb.Scripts {
+		p.line("`apply-live.cmd` does it on the running machine (as an administrator), `apply-offline.cmd` from Windows PE. Both look")
+		p.line("first, back up, make the change and prove it; with `/check` they look and change nothing. Windows 2000 has no")
+		p.line("`reg.exe` of its own: install its Support Tools, or use `hivemend apply`.")
+		p.line("")
+	} else {
+		p.line("This package has no scripts: they cannot write a name in it. Use `hivemend apply PACKAGE HIVE... -o OUT`, or")
+		p.line("`reg import fix.reg` on the running machine, which must still hold what the files above held.")
+		p.line("")
+	}
 	if len(rb.Hives) == 0 {
 		return
 	}
-	p.line("On a machine that is switched off and was not started since the hives were taken, or in an image:")
+	p.line("By hand, on a machine that is switched off and was not started since the hives were taken, or in an image:")
 	p.line("")
 	for _, name := range sortedKeys(rb.Hives) {
 		p.line("1. Copy `hives/%s` over the machine's `Windows\\System32\\config\\%s` (it was made from `%s`).", name, name, hive.Printable(rb.Hives[name]))
 		p.line("2. Move `%s.LOG`, `%s.LOG1` and `%s.LOG2` beside it to a backup folder; Windows makes new ones.", name, name, name)
 	}
-	p.line("")
-	p.line("On a machine that was started since, mount its hives as `HKLM\\OFFLINE_SYSTEM` and `HKLM\\OFFLINE_SOFTWARE`")
-	p.line("(`reg load`), import `fix-offline.reg`, and unload them.")
 	p.line("")
 }
 
@@ -171,20 +191,22 @@ func (rb *Runbook) goBack(p *printer) {
 	}
 	p.line("## Going back")
 	p.line("")
-	p.line("`undo.reg` and the files in `backup/` hold only until Windows has made a new certificate, which it does when it")
-	p.line("next starts: an old certificate would meet a new private key. Once a `Certificate` value with other bytes stands")
-	p.line("there, leave it.")
+	p.line("**Only until Windows has made a new certificate, which it does when it next starts**: `undo.reg`, the scripts' `/undo` and")
+	p.line("the files in `backup/` hold no longer than that, because an old certificate would meet a new private key. Once a")
+	p.line("`Certificate` value with other bytes stands there, leave it; the scripts and `hivemend undo` refuse then.")
 	p.line("")
 	p.line("- Patched hives: `hivemend undo PACKAGE HIVE -o OUT` gives back the exact bytes from before.")
-	p.line("- The running machine: `reg import undo.reg`.")
-	p.line("- Hives mounted offline: `undo-offline.reg`.")
+	if rb.Scripts {
+		p.line("- The running machine: `apply-live.cmd /undo`. From Windows PE: `apply-offline.cmd /undo`.")
+	}
+	p.line("- Without scripts: `reg import undo.reg`, for mounted hives `undo-offline.reg`. They check nothing.")
+	if len(rb.Security) > 0 {
+		p.line("")
+		p.line("No .reg file can restore who may do what with a key. Keys that the package deletes had this security (SDDL):")
+		p.line("")
+		for _, path := range sortedKeys(rb.Security) {
+			p.line("- `%s`: `%s`", hive.Printable(path), rb.Security[path])
+		}
+	}
 	p.line("")
-}
-
-func (rb *Runbook) confirm(p *printer) {
-	p.line("## How to tell that it worked")
-	p.line("")
-	p.line("- `hivemend verify PACKAGE HIVE` says that the change is applied.")
-	p.line("- A Remote Desktop client connects. The System log shows no new event 50 (TermDD) and no new event 1003 or 1004")
-	p.line("  (TermService) at that time.")
 }
