@@ -54,7 +54,7 @@ if "%TODO%"=="0" goto nothing_to_do
 
 call :new_backup
 if not "%RC%"=="0" goto backup_failed
-set "PHASE=before"
+set "PHASE=kept"
 call :keep
 if not "%RC%"=="0" goto backup_failed
 echo Backup: "%BACKUP%"
@@ -83,7 +83,7 @@ if not "%BAD%"=="0" goto undo_refused
 if "%DONE%"=="0" goto nothing_to_undo
 call :new_backup
 if not "%RC%"=="0" goto backup_failed
-set "PHASE=before"
+set "PHASE=kept"
 call :keep
 if not "%RC%"=="0" goto backup_failed
 echo Backup: "%BACKUP%"

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"fmt"
-	"time"
 
 	"hivemend/analyze"
 	"hivemend/analyze/rdp"
@@ -28,7 +27,7 @@ func (a *app) runFixAny(opt *fixOptions, paths []string) error {
 	case len(opt.include) > 0 || opt.restore || opt.encryption != "":
 		return fmt.Errorf("--include, --restore and --encryption-level act on findings, and with --any-machine there are none")
 	}
-	asOf := hive.FileTimeOf(time.Now())
+	asOf := hive.FileTimeOf(a.now())
 	if opt.asOf != "" {
 		at, err := parseMoment(opt.asOf)
 		if err != nil {
