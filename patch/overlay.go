@@ -34,7 +34,16 @@ type overlayKey struct {
 	times  bool // its last-write time is the overlay's
 	keys   []hive.Ref
 	values []hive.Ref
+	// sorted says that keys stand in the order of their names, as they do but
+	// in damaged hives, so that a name is found by halving.
+	sorted bool
+	// valueAt finds a value by its folded name; nil where there are few, or
+	// where places have moved since.
+	valueAt map[string]int
 }
+
+// indexFrom is the number of values from which an index beats a scan.
+const indexFrom = 16
 
 type overlayValue struct {
 	name   string
@@ -59,6 +68,7 @@ func newOverlay(root hive.Key, time hive.FileTime) *overlay {
 func (o *overlay) adopt(ref hive.Ref) hive.Ref {
 	n := overlayKey{base: ref, name: o.base.KeyName(ref)}
 	o.base.Subkeys(ref, func(r hive.Ref) bool { n.keys = append(n.keys, r); return true })
+	n.sorted = slices.IsSortedFunc(n.keys, func(a, b hive.Ref) int { return hive.CompareFold(o.KeyName(a), o.KeyName(b)) })
 	o.base.Values(ref, func(r hive.Ref) bool { n.values = append(n.values, r); return true })
 	o.nodes = append(o.nodes, n)
 	return o.own | hive.Ref(len(o.nodes)-1)
@@ -83,12 +93,30 @@ func (o *overlay) key() hive.Key { return hive.RootKey(o) }
 
 // find returns the position of the subkey called name in n, or -1.
 func (o *overlay) find(n *overlayKey, name string) int {
+	if n.sorted {
+		if at, ok := o.search(n, name); ok {
+			return at
+		}
+		return -1
+	}
 	folded := hive.Fold(name)
 	return slices.IndexFunc(n.keys, func(r hive.Ref) bool { return hive.Fold(o.KeyName(r)) == folded })
 }
 
+// search returns the position at which name stands, or belongs, among the
+// sorted subkeys of n.
+func (o *overlay) search(n *overlayKey, name string) (at int, found bool) {
+	return slices.BinarySearchFunc(n.keys, name, func(r hive.Ref, name string) int { return hive.CompareFold(o.KeyName(r), name) })
+}
+
 func (o *overlay) findValue(n *overlayKey, name string) int {
 	folded := hive.Fold(name)
+	if n.valueAt != nil {
+		if at, ok := n.valueAt[folded]; ok {
+			return at
+		}
+		return -1
+	}
 	return slices.IndexFunc(n.values, func(r hive.Ref) bool { return hive.Fold(o.ValueName(r)) == folded })
 }
 
@@ -118,12 +146,14 @@ func (o *overlay) open(path hive.Path, create bool) *overlayKey {
 // insert makes a new subkey where the order of names wants it. As Windows
 // does, it takes its security from the key above.
 func (o *overlay) insert(parent hive.Ref, name string) hive.Ref {
-	o.nodes = append(o.nodes, overlayKey{fresh: true, name: name, sec: o.KeySecurity(parent), times: true})
+	o.nodes = append(o.nodes, overlayKey{fresh: true, name: name, sec: o.KeySecurity(parent), times: true, sorted: true})
 	ref := o.own | hive.Ref(len(o.nodes)-1)
 	p := o.node(parent)
-	at := slices.IndexFunc(p.keys, func(r hive.Ref) bool { return hive.CompareFold(o.KeyName(r), name) > 0 })
-	if at < 0 {
-		at = len(p.keys)
+	at := len(p.keys)
+	if p.sorted {
+		at, _ = o.search(p, name)
+	} else if i := slices.IndexFunc(p.keys, func(r hive.Ref) bool { return hive.CompareFold(o.KeyName(r), name) > 0 }); i >= 0 {
+		at = i
 	}
 	p.keys = slices.Insert(p.keys, at, ref)
 	p.times = true
@@ -167,9 +197,25 @@ func (o *overlay) setValue(rel hive.Path, name string, typ hive.Type, data []byt
 		n.values[at] = ref
 	} else {
 		n.values = append(n.values, ref)
+		o.indexValue(n, name)
 	}
 	n.times = true
 	return true
+}
+
+// indexValue adds the last value of n to the index, which is made where the
+// values have become many.
+func (o *overlay) indexValue(n *overlayKey, name string) {
+	switch {
+	case n.valueAt != nil:
+		n.valueAt[hive.Fold(name)] = len(n.values) - 1
+	case len(n.values) >= indexFrom:
+		n.valueAt = make(map[string]int, 2*len(n.values))
+		// Of two values of one name, which damaged hives have, the first counts.
+		for i, r := range slices.Backward(n.values) {
+			n.valueAt[hive.Fold(o.ValueName(r))] = i
+		}
+	}
 }
 
 func (o *overlay) deleteValue(rel hive.Path, name string) bool {
@@ -182,6 +228,7 @@ func (o *overlay) deleteValue(rel hive.Path, name string) bool {
 		return false
 	}
 	n.values = slices.Delete(n.values, at, at+1)
+	n.valueAt = nil
 	n.times = true
 	return true
 }
