@@ -51,7 +51,7 @@ func TestRealHives(t *testing.T) {
 			certificates += everyCertificateVerifies(t, m)
 		})
 	}
-	if certificates < 8 {
+	if certificates < 4 { // all in regipy-SYSTEM, in two control sets
 		t.Errorf("only %d certificates were seen", certificates)
 	}
 }
