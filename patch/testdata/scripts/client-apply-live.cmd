@@ -50,7 +50,7 @@ call :judge
 if "%MODE%"=="undo" goto undo
 if not "%BAD%"=="0" goto refused
 if "%MODE%"=="check" goto checked
-if "%TODO%"=="0" goto nothing_to_do
+if "%PENDING%"=="0" goto nothing_to_do
 
 call :new_backup
 if not "%RC%"=="0" goto backup_failed
@@ -63,13 +63,13 @@ set "CHANGED=1"
 set "RC=%ERRORLEVEL%"
 if not "%RC%"=="0" goto import_failed
 call :judge
-if not "%TODO%%BAD%"=="00" goto not_proved
+if not "%PENDING%%BAD%"=="00" goto not_proved
 echo Done and proved: every place holds what is wanted.
 echo Next: restart this machine, and go on with RUNBOOK.md.
 goto end
 
 :checked
-if "%TODO%"=="0" goto nothing_to_do
+if "%PENDING%"=="0" goto nothing_to_do
 echo The change can be made here. Nothing was changed.
 call :clean
 exit /b 1
@@ -161,10 +161,10 @@ echo   /undo    takes the change back
 popd
 exit /b 2
 
-rem Looks at every place that the package changes: TODO counts those that hold
+rem Looks at every place that the package changes: PENDING counts those that hold
 rem what was there before, DONE those that hold what is wanted, BAD the others.
 :judge
-set TODO=0
+set PENDING=0
 set DONE=0
 set BAD=0
 set "N=1"
@@ -231,7 +231,7 @@ if "%RC%"=="2" goto is_bad
 goto is_unknown
 
 :is_to_do
-set /a TODO+=1 >nul
+set /a PENDING+=1 >nul
 echo   as before   %WHAT%
 goto :eof
 

@@ -64,11 +64,11 @@ if defined LOADED goto unload_failed
 if "%COUNT%"=="0" goto none_matches
 if not "%COUNT%"=="1" goto several_match
 set "CFG=%FOUND%"
-set "TODO=%FOUND_TODO%"
+set "PENDING=%FOUND_PENDING%"
 set "DONE=%FOUND_DONE%"
 echo The machine's hives: "%CFG%"
 if "%MODE%"=="undo" goto undo
-if "%TODO%"=="0" goto nothing_to_do
+if "%PENDING%"=="0" goto nothing_to_do
 if "%MODE%"=="check" goto checked
 if defined HIBERNATES if not defined SHUTDOWN goto hibernates
 call :new_backup
@@ -88,7 +88,7 @@ set "CHANGED=1"
 set "RC=%ERRORLEVEL%"
 if not "%RC%"=="0" goto import_failed
 call :judge
-if not "%TODO%%BAD%"=="00" goto not_proved
+if not "%PENDING%%BAD%"=="00" goto not_proved
 call :unload_hives
 if defined LOADED goto unload_failed
 :changed
@@ -196,7 +196,7 @@ if defined WRONG goto :eof
 echo   matches
 set /a COUNT+=1 >nul
 set "FOUND=%CFG%"
-set "FOUND_TODO=%TODO%"
+set "FOUND_PENDING=%PENDING%"
 set "FOUND_DONE=%DONE%"
 set "HIBERNATES=%SLEEPS%"
 goto :eof
@@ -415,10 +415,10 @@ echo   /full-shutdown-done   the machine was shut down fully: it does not hibern
 popd
 exit /b 2
 
-rem Looks at every place that the package changes: TODO counts those that hold
+rem Looks at every place that the package changes: PENDING counts those that hold
 rem what was there before, DONE those that hold what is wanted, BAD the others.
 :judge
-set TODO=0
+set PENDING=0
 set DONE=0
 set BAD=0
 set "N=1"
@@ -485,7 +485,7 @@ if "%RC%"=="2" goto is_bad
 goto is_unknown
 
 :is_to_do
-set /a TODO+=1 >nul
+set /a PENDING+=1 >nul
 echo   as before   %WHAT%
 goto :eof
 
